@@ -1,0 +1,1 @@
+"""The index engine: margins, shrinkage, draws, normalisation, aggregation, ranks."""

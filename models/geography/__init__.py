@@ -1,0 +1,1 @@
+"""Regions, and counties of one declared vintage."""

@@ -1,0 +1,1 @@
+"""Indicators: what is measured, from which cells, with which error; one decorated function each."""

@@ -1,0 +1,103 @@
+"""From an indicator's function to its published table: every area listed, errors and shrinkage in place."""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from models.engine.margins import Z90
+from models.engine.shrinkage import fit_prior, shrink
+from models.geography.counties import COUNTY_VINTAGE, to_vintage, why_unmatched
+from models.indicators.indicator import BOUNDS, FRAME, Absent, Indicator, Inputs
+
+CV_GOOD, CV_USABLE = 0.12, 0.40
+
+
+class AbsentPart(NamedTuple):
+    """A row of meta.absent: what is not there, why, and which file would bring it."""
+
+    part: str
+    reason: str
+    file_missing: str | None
+
+
+def assemble(indicator: Indicator, tables: Inputs, counties: pl.DataFrame) -> tuple[pl.DataFrame, list[AbsentPart]]:
+    """Compute one indicator for every area.
+
+    Args:
+        indicator: the declaration with its function.
+        tables: the core tables that it names.
+        counties: the counties of the declared vintage (geo_id, geo_name), always the left table of
+            a county indicator.
+
+    Returns:
+        Rows of `indicator.table`, and what is absent. Without any value there is one row a county
+        that says so.
+    """
+    part = indicator.table.key
+    absent: list[AbsentPart] = []
+    try:
+        frame = indicator.compute(tables)
+    except Absent as gone:
+        absent.append(AbsentPart(part, gone.reason, gone.file_missing))
+        frame = pl.DataFrame(schema=FRAME)
+        if indicator.native_level == "county":
+            frame = counties.select("geo_id", period=pl.lit(COUNTY_VINTAGE)).join(frame, on=["geo_id", "period"], how="left")
+            frame = frame.with_columns(note=pl.lit(gone.reason))
+        return _finish(indicator, frame, "absent"), absent
+    if indicator.native_level == "county":
+        frame, lost = to_vintage(frame, counties)
+        if lost:
+            reasons = "; ".join(why_unmatched(geo_id) for geo_id in lost)
+            absent.append(AbsentPart(part, f"not carried over to county vintage {COUNTY_VINTAGE}: {reasons}", None))
+        periods = frame.select("period", "source_period", "vintage").unique().sort("period")
+        frame = (
+            counties.select("geo_id")
+            .join(periods, how="cross")
+            .join(frame, on=["geo_id", "period", "source_period", "vintage"], how="left")
+            .select(*FRAME)
+        )
+        silent = pl.col("value").is_null() & pl.col("note").is_null()
+        frame = frame.with_columns(
+            note=pl.when(silent).then(pl.lit("the publisher gives no value for this county")).otherwise("note")
+        )
+    return _finish(indicator, frame, "missing"), absent
+
+
+def _shrunken(indicator: Indicator, group: pl.DataFrame) -> pl.DataFrame:
+    """Posterior means and intervals of one period; nothing that is modelled already is shrunk."""
+    direct = group["value"].cast(pl.Float64).to_numpy().astype(float)
+    variance = group["se"].cast(pl.Float64).to_numpy().astype(float) ** 2
+    prior = fit_prior(direct, variance) if indicator.error == "moe" else None
+    mean, sd, borrowed = shrink(direct, variance, prior)
+    lower, upper = BOUNDS[indicator.unit]
+    # Without a published error there is no interval: NaN becomes null below.
+    return group.with_columns(
+        pl.Series("value_direct", direct),
+        pl.Series("value", np.where(np.isfinite(mean), mean, direct)),
+        pl.Series("value_lower", np.clip(mean - Z90 * sd, lower, upper)),
+        pl.Series("value_upper", np.clip(mean + Z90 * sd, lower, upper)),
+        pl.Series("share_borrowed", borrowed),
+    ).with_columns(pl.col("value_direct", "value", "value_lower", "value_upper", "share_borrowed").fill_nan(None))
+
+
+def _finish(indicator: Indicator, frame: pl.DataFrame, kind_of_null: str) -> pl.DataFrame:
+    groups = [_shrunken(indicator, group) for group in frame.partition_by("period", maintain_order=True)]
+    if not groups:
+        return indicator.table.empty()
+    known = pl.col("value").is_not_null()
+    cv = pl.col("se") / pl.col("value_direct").abs()
+    quality = pl.when(~known).then(3).when(pl.col("se").is_null()).then(2)
+    quality = quality.when(cv <= CV_GOOD).then(1).when(cv <= CV_USABLE).then(2).otherwise(3)
+    shrunk = pl.col("share_borrowed").fill_null(0) > 0
+    return indicator.table.conform(
+        pl.concat(groups).with_columns(
+            geo_level=pl.lit(indicator.native_level),
+            indicator_id=pl.lit(indicator.id),
+            value_kind=pl.when(known).then(pl.lit("exact")).otherwise(pl.lit(kind_of_null)),
+            native_level=pl.lit(indicator.native_level),
+            is_modelled=pl.lit(indicator.is_modelled) | shrunk,
+            is_imputed=pl.lit(False),
+            quality=quality,
+        )
+    )

@@ -1,0 +1,316 @@
+"""Assets, made from the registries: landing, core, indicator, risk, and the warehouse."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from models.geography.counties import COUNTY_VINTAGE
+from models.indicators.assemble import AbsentPart, assemble
+from models.indicators.indicator import Indicator, all_indicators
+from models.indices.scores import N_DRAWS, SEED, score, score_table
+from models.indices.spec import IndexSpec, all_indices
+from pipelines import plots
+from pipelines.home import Home, catalogue
+from pipelines.http import HttpFetcher
+from pipelines.inputs import open_input
+from pipelines.redact import redact
+from pipelines.settings import LIVE, check_binding
+from pipelines.warehouse import publish
+from quality.contract import Table, concat
+from sources.registry import all_sources, core_tables
+from sources.source import Source, SourceError
+
+OWNERS = ["team:data"]
+COUNTIES = "core.census_acs5_county"
+"""The table that lists the counties: ACS 5-year covers every one of them."""
+
+WAREHOUSE = dg.AssetKey("warehouse")
+_PREVIEW_ROWS = 5
+_COLUMN_TYPES = {pl.String: "string", pl.Float64: "double", pl.Int64: "bigint", pl.Int8: "tinyint", pl.Boolean: "boolean"}
+
+
+def asset_key(table_key: str) -> dg.AssetKey:
+    """`core.hud_pit_coc` in Dagster: core/hud_pit_coc."""
+    return dg.AssetKey(table_key.split("."))
+
+
+def landing_key(source_id: str) -> dg.AssetKey:
+    return dg.AssetKey(["landing", source_id])
+
+
+def _column_schema(table: Table) -> dg.TableSchema:
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=_COLUMN_TYPES[column.dtype],
+                description=column.description + (f" [{column.unit}]" if column.unit else ""),
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, unique=table.primary_key == (column.name,)
+                ),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def _spec(
+    table: Table,
+    deps: Sequence[dg.AssetKey],
+    kinds: set[str],
+    lineage: Mapping[str, Sequence[tuple[str, str]]] | None = None,
+) -> dg.AssetSpec:
+    metadata: dict[str, Any] = {"dagster/column_schema": _column_schema(table), "dagster/table_name": table.key}
+    if lineage:
+        metadata["dagster/column_lineage"] = dg.TableColumnLineage(
+            {
+                column: [dg.TableColumnDep(asset_key(key), source) for key, source in sources]
+                for column, sources in lineage.items()
+            }
+        )
+    return dg.AssetSpec(
+        asset_key(table.key),
+        deps=list(deps),
+        description=f"{table.title}. {table.description}",
+        group_name=table.schema_name,
+        kinds=kinds,
+        owners=OWNERS,
+        metadata=metadata,
+    )
+
+
+def _preview(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    """The first rows as a markdown table; publishers' text cannot break out of a cell."""
+    shown = frame.head(_PREVIEW_ROWS)
+    shown = shown.select(column for column in shown.columns if column != "snapshot_sha256")
+
+    def cell(value: object) -> str:
+        text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+        return text[:60].replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+    lines = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * shown.width]
+    lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in shown.iter_rows()]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _result(home: Home, table: Table, frame: pl.DataFrame, absent: Sequence[AbsentPart], **extra: Any) -> dg.MaterializeResult:
+    metadata: dict[str, Any] = {"dagster/row_count": frame.height, "preview": _preview(frame), **extra}
+    if home.settings.is_simulated:
+        metadata["SIMULATED"] = "These figures describe no real place."
+    if absent:
+        metadata["absent"] = dg.MetadataValue.md("\n".join(f"- **{a.part}**: {a.reason}" for a in absent))
+    return dg.MaterializeResult(asset_key=asset_key(table.key), metadata=metadata)
+
+
+def _wanted_cells() -> tuple[str, ...]:
+    return tuple(sorted({cell for indicator in all_indicators().values() for cell in indicator.cells}))
+
+
+def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=landing_key(source.id),
+        description=f"{source.title}, as {source.publisher} publishes it: bytes kept unaltered with a record beside them. "
+        f"{source.cadence[0].upper()}{source.cadence[1:]}. {source.citation}",
+        group_name="landing",
+        kinds={"file"},
+        owners=OWNERS,
+        metadata={
+            "publisher": source.publisher,
+            "licence": source.licence,
+            "citation": source.citation,
+            "landing_page": dg.MetadataValue.url(source.landing_page),
+            "vintages": ", ".join(source.vintage_ids),
+        },
+        # Publishers' servers fail for minutes at a time; the fetcher itself retries for seconds.
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=30) if home.settings.input == LIVE else None,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=source.cadence_days)),
+    )
+    def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        check_binding(home.settings)
+        chosen = open_input(home.settings, HttpFetcher)
+        landed, changed = [], 0
+        for vintage, fetched in chosen.files(source, _wanted_cells()):
+            snapshot, is_new = home.landing.land(source, vintage, fetched, is_simulated=home.settings.is_simulated)
+            landed.append(snapshot)
+            changed += is_new
+        for line in chosen.unread(source):
+            context.log.warning(f"not read: {line}")
+        if not landed:
+            context.log.warning(f"{source.id}: the input {redact(home.settings.input)} has no file of this source")
+        rows = ["| file | bytes | sha256 |", "| --- | --- | --- |"]
+        rows += [f"| {s.vintage}/{s.name} | {s.bytes:,} | `{s.sha256[:16]}` |" for s in landed]
+        return dg.MaterializeResult(
+            metadata={
+                "files": dg.MetadataValue.md("\n".join(rows)),
+                "files_landed": len(landed),
+                "files_changed": changed,
+                "bytes": sum(s.bytes for s in landed),
+                "not_read": dg.MetadataValue.md("\n".join(f"- {line}" for line in chosen.unread(source)) or "none"),
+            }
+        )
+
+    return land
+
+
+def _core_assets(home: Home, source: Source) -> dg.AssetsDefinition:
+    specs = [_spec(table, [landing_key(source.id)], {"polars", "parquet"}) for table in source.tables]
+
+    @dg.multi_asset(name=f"core_{source.id}", specs=specs)
+    def parse() -> Iterator[dg.MaterializeResult]:
+        check_binding(home.settings)
+        frames: dict[str, list[pl.DataFrame]] = {table.key: [] for table in source.tables}
+        names: dict[str, list[str]] = {table.key: [] for table in source.tables}
+        for snapshot, file in home.landing.files(source):
+            for key, frame in source.parse(file).items():
+                stamped = frame.with_columns(snapshot_sha256=pl.lit(snapshot.sha256))
+                frames[key].append(next(t for t in source.tables if t.key == key).conform(stamped))
+                names[key].append(file.label)
+        for table in source.tables:
+            absent = [] if frames[table.key] else [_absent_source(home, source, table)]
+            stored = home.tables.write(table, concat(table, frames[table.key]), absent)
+            files = dg.MetadataValue.md("\n".join(f"- {name}" for name in names[table.key]) or "none")
+            yield _result(home, table, stored, absent, files=files)
+
+    return parse
+
+
+def _absent_source(home: Home, source: Source, table: Table) -> AbsentPart:
+    newest = source.vintages[-1].id
+    reason = source.not_live if home.settings.input == LIVE and source.not_live else "the input has no file for this table"
+    return AbsentPart(table.key, reason, f"{source.id}/{newest}/{' or '.join(source.files)}")
+
+
+def counties_of(home: Home) -> pl.DataFrame:
+    """The counties of the declared vintage: geo_id and geo_name, in order of id.
+
+    Raises:
+        SourceError: no landed file lists them.
+    """
+    acs = home.tables.read(COUNTIES).filter(pl.col("vintage") == COUNTY_VINTAGE)
+    if acs.is_empty():
+        raise SourceError(
+            f"the list of counties is read from census_acs5/{COUNTY_VINTAGE}/county/*.json, and none was landed: "
+            "without it no area can be ranked"
+        )
+    return acs.group_by("geo_id").agg(pl.col("geo_name").first()).sort("geo_id")
+
+
+def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
+    table = indicator.table
+    reads = list(dict.fromkeys((*indicator.tables, *([COUNTIES] if indicator.native_level == "county" else []))))
+    figures = [
+        (key, column.name)
+        for key in indicator.tables
+        for column in core_tables()[key][1].columns
+        if column.name in ("estimate", "moe", "count") or column.name.startswith("poverty_0_17_share")
+    ]
+    spec = _spec(
+        table, [asset_key(key) for key in reads], {"polars", "parquet"}, {"value": figures, "value_direct": figures, "se": figures}
+    )
+
+    @dg.multi_asset(name=f"indicator_{indicator.id}", specs=[spec])
+    def define() -> dg.MaterializeResult:
+        check_binding(home.settings)
+        counties = counties_of(home) if COUNTIES in reads else pl.DataFrame()
+        frame, absent = assemble(indicator, {key: home.tables.read(key) for key in indicator.tables}, counties)
+        stored = home.tables.write(table, frame, absent)
+        known = stored["value"].drop_nulls()
+        picture = {}
+        if known.len():
+            svg = plots.histogram(known.to_list(), indicator.title, is_simulated=home.settings.is_simulated)
+            picture["distribution"] = dg.MetadataValue.md(plots.as_markdown(svg, indicator.title))
+        return _result(home, table, stored, absent, values=known.len(), **picture)
+
+    return define
+
+
+def leaf_members(spec: IndexSpec, specs: Mapping[str, IndexSpec]) -> list[str]:
+    """Ids of all indicators under an index, at any depth."""
+    leaves: list[str] = []
+    for member in spec.members:
+        leaves += leaf_members(specs[member.id], specs) if member.is_index else [member.id]
+    return leaves
+
+
+def _risk_asset(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
+    table = score_table(spec)
+    leaves = leaf_members(spec, all_indices())
+    values = [(f"indicator.{leaf}", "value") for leaf in leaves]
+    reads = [*(f"indicator.{leaf}" for leaf in leaves), COUNTIES]
+    asset_spec = _spec(
+        table, [asset_key(key) for key in reads], {"polars", "numpy"}, {"score": values, "rank": values, "percentile": values}
+    )
+
+    @dg.multi_asset(name=f"risk_{spec.id}", specs=[asset_spec])
+    def rank() -> dg.MaterializeResult:
+        check_binding(home.settings)
+        counties = counties_of(home)
+        frame, absent = score(
+            spec,
+            all_indices(),
+            all_indicators(),
+            {leaf: home.tables.read(f"indicator.{leaf}") for leaf in leaves},
+            counties,
+            home.settings.region.select(counties),
+            is_simulated=home.settings.is_simulated,
+        )
+        stored = home.tables.write(table, frame, absent)
+        top = stored.drop_nulls("rank").sort("rank").head(20)
+        svg = plots.rank_intervals(
+            list(top.select("geo_name", "rank", "rank_p05", "rank_p95").iter_rows()),
+            int(stored["n_ranked"].max() or 0),  # type: ignore[arg-type]
+            f"{spec.title}: rank with 90 % interval, {home.settings.region.title}",
+            is_simulated=home.settings.is_simulated,
+        )
+        return _result(
+            home,
+            table,
+            stored,
+            absent,
+            ranks=dg.MetadataValue.md(plots.as_markdown(svg, f"{spec.title}: ranks with 90 % intervals")),
+            n_draws=N_DRAWS,
+            seed=SEED,
+        )
+
+    return rank
+
+
+def _warehouse_asset(home: Home) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=WAREHOUSE,
+        deps=[asset_key(key) for key in catalogue()],
+        description="One read-only DuckDB file with every table, built beside the published one, judged once more and "
+        "swapped in whole. Readers are never blocked and never block.",
+        group_name="published",
+        kinds={"duckdb"},
+        owners=OWNERS,
+    )
+    def warehouse() -> dg.MaterializeResult:
+        release = publish(home)
+        return dg.MaterializeResult(
+            metadata={
+                "release": release.number,
+                "file": release.path.name,
+                "bytes": release.path.stat().st_size,
+                "tables": release.n_tables,
+                "dagster/row_count": release.n_rows,
+                "absent_parts": release.n_absent,
+                "warnings": release.n_warnings,
+            }
+        )
+
+    return warehouse
+
+
+def build_assets(home: Home) -> list[dg.AssetsDefinition]:
+    """All assets of a home."""
+    return [
+        *(_landing_asset(home, source) for source in all_sources().values()),
+        *(_core_assets(home, source) for source in all_sources().values()),
+        *(_indicator_asset(home, indicator) for indicator in all_indicators().values()),
+        *(_risk_asset(home, spec) for spec in all_indices().values()),
+        _warehouse_asset(home),
+    ]

@@ -1,0 +1,58 @@
+"""Asset checks: each table's Great Expectations suite, blocking for contract breaches, warning for suspicion."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from pipelines.assets import asset_key
+from pipelines.home import Home, catalogue
+from pipelines.judging import explain, record
+from quality.contract import Table
+from quality.gx import CheckResult, Severity, has_expectations, judge
+
+
+def _table_of(results: Sequence[CheckResult]) -> str:
+    def cell(text: object) -> str:
+        return str(text or "").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")[:160]
+
+    lines = ["| result | column | rule | observed |", "| --- | --- | --- | --- |"]
+    ordered = sorted(results, key=lambda result: result.passed)
+    lines += [f"| {'holds' if r.passed else '**broken**'} | {cell(r.column)} | {cell(r.rule)} | {cell(r.observed)} |" for r in ordered]
+    return "\n".join(lines)
+
+
+def _check(home: Home, table: Table, name: str, severity: Severity) -> dg.AssetChecksDefinition:
+    is_blocking = severity == "critical"
+
+    @dg.asset_check(
+        asset=asset_key(table.key),
+        name=name,
+        blocking=is_blocking,
+        description=(
+            f"What {table.key} promises: columns, keys, ranges, allowed values. A breach stops everything downstream."
+            if is_blocking
+            else f"What would be suspicious in {table.key}; nothing is stopped."
+        ),
+    )
+    def check() -> dg.AssetCheckResult:
+        results = judge(table, home.tables.read(table.key), severity)
+        record(home, f"{table.key}.{name}", results)
+        broken = [result for result in results if not result.passed]
+        return dg.AssetCheckResult(
+            passed=not broken,
+            severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,
+            description="; ".join(explain(home, result) for result in broken) or f"{len(results)} rules hold",
+            metadata={"rules": len(results), "broken": len(broken), "results": dg.MetadataValue.md(_table_of(results))},
+        )
+
+    return check
+
+
+def build_checks(home: Home) -> list[dg.AssetChecksDefinition]:
+    """A `contract` check for every table, and `plausibility` where expectations stand beside it."""
+    checks = []
+    for table in catalogue().values():
+        checks.append(_check(home, table, "contract", "critical"))
+        if has_expectations(table):
+            checks.append(_check(home, table, "plausibility", "warning"))
+    return checks

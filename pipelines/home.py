@@ -1,0 +1,57 @@
+"""A home on disk, and the catalogue of tables that it holds."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from models.indicators.indicator import all_indicators
+from models.indices.scores import score_table
+from models.indices.spec import all_indices
+from pipelines.landing import Landing
+from pipelines.settings import Settings
+from pipelines.tables import TableStore
+from quality.contract import Table
+from sources.registry import core_tables
+
+
+def catalogue() -> dict[str, Table]:
+    """Every table that is stored and published, by key, in the order in which data flow."""
+    tables = [table for _, table in core_tables().values()]
+    tables += [indicator.table for indicator in all_indicators().values()]
+    tables += [score_table(spec) for spec in all_indices().values()]
+    return {table.key: table for table in tables}
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folders of one home; nothing else in the project knows their names."""
+
+    settings: Settings
+
+    @property
+    def root(self) -> Path:
+        return self.settings.home
+
+    @cached_property
+    def landing(self) -> Landing:
+        return Landing(self.root / "landing")
+
+    @cached_property
+    def tables(self) -> TableStore:
+        return TableStore(self.root / "tables")
+
+    @property
+    def checks(self) -> Path:
+        return self.root / "checks"
+
+    @property
+    def data_docs(self) -> Path:
+        return self.root / "data_docs" / "index.html"
+
+    @property
+    def published(self) -> Path:
+        return self.root / "published"
+
+    @property
+    def dagster(self) -> Path:
+        return self.root / "dagster"

@@ -1,0 +1,89 @@
+"""The three inputs behind one interface: the embedded sample, a directory, the publishers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pipelines.settings import LIVE, SAMPLE, Settings
+from sources.source import Fetched, Fetcher, Source
+
+
+class Input(Protocol):
+    """Where publishers' files come from."""
+
+    def files(self, source: Source, wanted: Sequence[str]) -> Iterator[tuple[str, Fetched]]:
+        """Yield (vintage, file) for what the source reads. `wanted` are the ACS cells in use."""
+        ...
+
+    def unread(self, source: Source) -> list[str]:
+        """Files of the source that are there and that nobody reads, each with the reason."""
+        ...
+
+
+class DirectoryInput:
+    """A directory laid out `<source>/<vintage>/<file>`, read where it lies."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def _paths(self, source: Source) -> Iterator[tuple[str, str, Path]]:
+        base = self._root / source.id
+        for path in sorted(base.rglob("*")) if base.is_dir() else []:
+            if path.is_file():
+                vintage, *rest = path.relative_to(base).parts
+                yield vintage, "/".join(rest), path
+
+    def files(self, source: Source, wanted: Sequence[str]) -> Iterator[tuple[str, Fetched]]:
+        for vintage, name, path in self._paths(source):
+            if vintage in source.vintage_ids and source.reads(name):
+                # The address is relative: published records carry nobody's folders.
+                yield vintage, Fetched(name, path.read_bytes(), f"directory:{source.id}/{vintage}/{name}")
+
+    def unread(self, source: Source) -> list[str]:
+        return [
+            f"{source.id}/{vintage}/{name}: "
+            + ("no parser reads this name" if vintage in source.vintage_ids else f"the vintage {vintage} is not declared")
+            for vintage, name, _ in self._paths(source)
+            if vintage not in source.vintage_ids or not source.reads(name)
+        ]
+
+
+class SampleInput:
+    """The simulated region, written anew in the publishers' formats."""
+
+    def files(self, source: Source, wanted: Sequence[str]) -> Iterator[tuple[str, Fetched]]:
+        from sources.simulated import files
+
+        for source_id, vintage, name, body in files():
+            if source_id == source.id:
+                yield vintage, Fetched(name, body, f"simulated:{source_id}/{vintage}/{name}")
+
+    def unread(self, source: Source) -> list[str]:
+        return []
+
+
+class LiveInput:
+    """The publishers themselves, through the fetcher."""
+
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+
+    def files(self, source: Source, wanted: Sequence[str]) -> Iterator[tuple[str, Fetched]]:
+        if source.fetch is None:
+            return
+        for vintage in source.vintages:
+            if vintage.live:
+                for fetched in source.fetch(self._fetcher, vintage.id, wanted):
+                    yield vintage.id, fetched
+
+    def unread(self, source: Source) -> list[str]:
+        return []
+
+
+def open_input(settings: Settings, fetcher: Callable[[], Fetcher]) -> Input:
+    """The input that the settings name; the fetcher is made only for a live run."""
+    if settings.input == SAMPLE:
+        return SampleInput()
+    if settings.input == LIVE:
+        return LiveInput(fetcher())
+    return DirectoryInput(Path(settings.input))

@@ -1,0 +1,40 @@
+"""What becomes of a judgement: broken rules in words, results kept, Data Docs written."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from pipelines.files import write_atomically
+from pipelines.home import Home
+from quality.gx import CheckResult, data_docs
+
+
+def explain(home: Home, result: CheckResult) -> str:
+    """One broken rule in words: rule, column, what was found, which rows of which file."""
+    labels = {snapshot.sha256: snapshot.label for snapshot in home.landing.snapshots()}
+    shas = [sha for example in result.examples for sha in str(example.get("snapshot_sha256", "")).split(",")]
+    files = list(dict.fromkeys(labels[sha] for sha in shas if sha in labels))
+    rows = "; ".join(
+        ", ".join(f"{key}={value}" for key, value in example.items() if key != "snapshot_sha256")
+        for example in result.examples[:3]
+    )
+    return (
+        f"{result.table}: rule {result.rule}"
+        + (f" on column {result.column!r}" if result.column else "")
+        + f" is broken: {result.observed}"
+        + (f"; rows: {rows}" if rows else "")
+        + (f"; files: {', '.join(files)}" if files else "")
+    )
+
+
+def record(home: Home, name: str, results: Sequence[CheckResult]) -> None:
+    """Keep a suite's results and write Data Docs anew from all that is kept."""
+    write_atomically(home.checks / f"{name}.json", json.dumps([asdict(result) for result in results], default=str).encode())
+    known = []
+    for path in sorted(home.checks.glob("*.json")):
+        known += [
+            CheckResult(**{**item, "examples": tuple(item["examples"])})
+            for item in json.loads(path.read_text(encoding="utf-8"))
+        ]
+    heading = f"Region {home.settings.region.title}" + (": SIMULATED data" if home.settings.is_simulated else "")
+    write_atomically(home.data_docs, data_docs(known, heading).encode())

@@ -1,0 +1,59 @@
+"""Tables between steps: one Parquet file each, written atomically, what is absent travelling with it."""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from models.indicators.assemble import AbsentPart
+from pipelines.files import write_atomically
+from quality.contract import Table
+
+_ABSENT = "headwaters.absent"
+
+
+class TableMissing(Exception):
+    """A table that a step reads has not been materialized in this home."""
+
+
+@dataclass(frozen=True)
+class TableStore:
+    """The tables of one home, `tables/<schema>/<name>.parquet`."""
+
+    root: Path
+
+    def _path(self, key: str) -> Path:
+        return self.root.joinpath(*key.split(".")).with_suffix(".parquet")
+
+    def write(self, table: Table, frame: pl.DataFrame, absent: Sequence[AbsentPart] = ()) -> pl.DataFrame:
+        """Bring a frame into its table's shape and keep it.
+
+        Returns:
+            The frame as it is stored.
+
+        Raises:
+            ContractError: columns or types are not the declared ones.
+        """
+        conformed = table.conform(frame)
+        buffer = io.BytesIO()
+        conformed.write_parquet(buffer, metadata={_ABSENT: json.dumps(absent)})
+        write_atomically(self._path(table.key), buffer.getvalue())
+        return conformed
+
+    def read(self, key: str) -> pl.DataFrame:
+        """The stored frame.
+
+        Raises:
+            TableMissing: the table was never written in this home.
+        """
+        path = self._path(key)
+        if not path.exists():
+            raise TableMissing(f"{key} is not in this home yet: materialize it first")
+        return pl.read_parquet(path)
+
+    def absent(self, key: str) -> list[AbsentPart]:
+        """What was absent when the table was written."""
+        return [AbsentPart(*row) for row in json.loads(pl.read_parquet_metadata(self._path(key))[_ABSENT])]

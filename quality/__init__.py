@@ -1,0 +1,1 @@
+"""What a table promises: contracts, and their judgement by Great Expectations."""

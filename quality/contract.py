@@ -1,0 +1,121 @@
+"""Declare a table once: columns, units, keys, ranges, allowed values.
+
+Everything else that needs to know a table follows from this declaration: its Great Expectations
+suite (`quality.gx`), the column schema in the Dagster UI, the comments and the dictionary in the
+published warehouse.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+
+class ContractError(ValueError):
+    """A frame does not have the shape that its table declares."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Args:
+        name: snake_case, with the suffix of its unit (`_share`, `_count`, `_usd`, ...).
+        dtype: the Polars type that is stored.
+        description: what a reader of the dictionary needs to know.
+        unit: unit of measure as shown to people, for instance `share of persons, 0 to 1`.
+        nullable: whether null is allowed.
+        minimum: smallest allowed value, inclusive.
+        maximum: largest allowed value, inclusive.
+        allowed: the only values that are allowed.
+        pattern: a regular expression that every value matches.
+    """
+
+    name: str
+    dtype: type[pl.DataType]
+    description: str
+    unit: str | None = None
+    nullable: bool = True
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and everything that is promised about it.
+
+    Args:
+        key: `schema.name`; the same in Dagster (`schema/name`), Parquet and DuckDB.
+        title: one line for people.
+        description: what a row is, where it comes from, what it must not be used for.
+        columns: the columns in published order.
+        primary_key: the columns that identify a row.
+        may_be_empty: whether a table without rows is in order.
+    """
+
+    key: str
+    title: str
+    description: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    may_be_empty: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ContractError(f"{self.key}: columns declared twice: {', '.join(repeated)}")
+        unknown = [name for name in self.primary_key if name not in names]
+        if unknown:
+            raise ContractError(f"{self.key}: primary key names no column: {', '.join(unknown)}")
+
+    @property
+    def schema_name(self) -> str:
+        return self.key.split(".", 1)[0]
+
+    @property
+    def name(self) -> str:
+        return self.key.split(".", 1)[1]
+
+    @property
+    def path(self) -> tuple[str, str]:
+        return self.schema_name, self.name
+
+    @property
+    def column_names(self) -> list[str]:
+        return [column.name for column in self.columns]
+
+    def empty(self) -> pl.DataFrame:
+        """A frame without rows in the declared schema."""
+        return pl.DataFrame(schema={column.name: column.dtype for column in self.columns})
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Bring a frame into the declared columns, order and types; judge no value.
+
+        Returns:
+            The frame with exactly the declared columns, sorted by the primary key.
+
+        Raises:
+            ContractError: a declared column is missing, an undeclared one is present, or a value
+                cannot be held by its declared type.
+        """
+        missing = [name for name in self.column_names if name not in frame.columns]
+        extra = [name for name in frame.columns if name not in self.column_names]
+        if missing or extra:
+            raise ContractError(
+                f"{self.key}: columns missing: {', '.join(missing) or 'none'}; "
+                f"columns not declared: {', '.join(extra) or 'none'}"
+            )
+        try:
+            cast = frame.select(pl.col(column.name).cast(column.dtype) for column in self.columns)
+        except pl.exceptions.PolarsError as error:
+            raise ContractError(f"{self.key}: {error}") from error
+        return cast.sort(self.primary_key)
+
+
+def concat(table: Table, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Stack frames of one table; without any, the empty frame of the table."""
+    return pl.concat([table.empty(), *frames], how="vertical") if frames else table.empty()

@@ -1,0 +1,179 @@
+"""Judge tables with Great Expectations; the only importer of it.
+
+A table's suite is generated from its declaration, and hand-written expectations in
+`quality/expectations/` are added to it. Tables are read through pandas: see docs/adr/0003.
+"""
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import polars as pl
+
+from quality.contract import Column, Table
+
+EXAMPLES = 5
+Severity = Literal["critical", "warning"]
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of one expectation on one table.
+
+    Args:
+        rule: the expectation in words, unique inside its table.
+        column: the column that it is about, None for the whole table.
+        is_blocking: a failed blocking rule stops publishing; any other is a warning.
+        observed: what was found, in words.
+        examples: keys of the first rows that break the rule.
+    """
+
+    table: str
+    rule: str
+    column: str | None
+    is_blocking: bool
+    passed: bool
+    observed: str
+    examples: tuple[dict[str, Any], ...]
+    notes: str | None
+
+
+@cache
+def _great_expectations() -> tuple[Any, Any]:
+    """Import on first use: it takes seconds, and most steps never judge anything."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "False")
+    import great_expectations as gx
+    import great_expectations.expectations as gxe
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}  # type: ignore[attr-defined]
+    source = context.data_sources.add_pandas("tables")
+    return gxe, source.add_dataframe_asset("table").add_batch_definition_whole_dataframe("whole")
+
+
+def _column_expectations(gxe: Any, column: Column) -> list[Any]:
+    made = []
+    if not column.nullable:
+        made.append(gxe.ExpectColumnValuesToNotBeNull(column=column.name))
+    if column.minimum is not None or column.maximum is not None:
+        made.append(
+            gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=column.minimum, max_value=column.maximum)
+        )
+    if column.allowed is not None:
+        made.append(gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.allowed)))
+    if column.pattern is not None:
+        made.append(gxe.ExpectColumnValuesToMatchRegex(column=column.name, regex=column.pattern))
+    return made
+
+
+def suite_for(table: Table) -> list[Any]:
+    """The expectations of a table: generated from its declaration, then the hand-written ones."""
+    gxe, _ = _great_expectations()
+    made = [gxe.ExpectTableColumnsToMatchOrderedList(column_list=table.column_names)]
+    if not table.may_be_empty:
+        made.append(gxe.ExpectTableRowCountToBeBetween(min_value=1))
+    for column in table.columns:
+        made += _column_expectations(gxe, column)
+    if len(table.primary_key) == 1:
+        made.append(gxe.ExpectColumnValuesToBeUnique(column=table.primary_key[0]))
+    else:
+        made.append(gxe.ExpectCompoundColumnsToBeUnique(column_list=list(table.primary_key)))
+    if has_expectations(table):
+        made += importlib.import_module(_module(table)).expectations(gxe)
+    return made
+
+
+def _words(kind: str, kwargs: dict[str, Any]) -> str:
+    """`column_values_to_be_between(min_value=0)` and the like: short, and unique inside a table."""
+    shown = {k: v for k, v in kwargs.items() if k not in ("batch_id", "column", "column_list") and v is not None}
+    if "column_list" in kwargs and kind.endswith("unique"):
+        shown["key"] = "+".join(kwargs["column_list"])
+    arguments = ", ".join(f"{key}={value}" for key, value in shown.items())
+    return f"{kind.removeprefix('expect_')}({arguments})"
+
+
+def _observed(result: dict[str, Any]) -> str:
+    if "observed_value" in result:
+        return str(result["observed_value"])[:300]
+    if "unexpected_count" in result:
+        worst = ", ".join(str(value) for value in result.get("partial_unexpected_list", [])[:EXAMPLES])
+        return f"{result['unexpected_count']} of {result['element_count']} rows" + (f": {worst}" if worst else "")
+    return ""
+
+
+def judge(table: Table, frame: pl.DataFrame, severity: Severity | None = None) -> list[CheckResult]:
+    """Run a table's suite on a frame.
+
+    Args:
+        frame: the rows, any order.
+        severity: run only the expectations of this severity; all of them when None.
+
+    Returns:
+        One result an expectation, in the suite's order.
+
+    Raises:
+        RuntimeError: an expectation could not be evaluated at all.
+    """
+    gxe, batch_definition = _great_expectations()
+    import great_expectations as gx
+
+    expectations = [e for e in suite_for(table) if severity in (None, _severity(e))]
+    suite = gx.ExpectationSuite(table.key, expectations=expectations)
+    keys = [name for name in table.primary_key if name in frame.columns]
+    trace = [name for name in ("snapshot_sha256",) if name in frame.columns and name not in keys]
+    validated = batch_definition.get_batch({"dataframe": frame.to_pandas()}).validate(
+        suite,
+        result_format={
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": keys + trace,
+            "partial_unexpected_count": EXAMPLES,
+        },
+    )
+    results = []
+    for item in validated.to_json_dict()["results"]:
+        config = item["expectation_config"]
+        if item["exception_info"].get("raised_exception"):
+            raise RuntimeError(f"{table.key}: {config['type']} could not be evaluated: {item['exception_info']}")
+        kwargs, result = config["kwargs"], item["result"]
+        examples = result.get("partial_unexpected_index_list") or []
+        results.append(
+            CheckResult(
+                table=table.key,
+                rule=_words(config["type"], kwargs),
+                column=kwargs.get("column") or kwargs.get("column_A"),
+                is_blocking=config.get("severity", "critical") == "critical",
+                passed=bool(item["success"]),
+                observed=_observed(result),
+                examples=tuple({k: row[k] for k in keys + trace if k in row} for row in examples[:EXAMPLES]),
+                notes=config.get("notes") if isinstance(config.get("notes"), str) else None,
+            )
+        )
+    return results
+
+
+def _severity(expectation: Any) -> str:
+    return str(getattr(expectation.severity, "value", expectation.severity))
+
+
+def has_expectations(table: Table) -> bool:
+    """Whether hand-written expectations stand beside the table's contract."""
+    return importlib.util.find_spec(_module(table)) is not None
+
+
+def _module(table: Table) -> str:
+    return f"quality.expectations.{table.schema_name}_{table.name}"
+
+
+def data_docs(results: Sequence[CheckResult], heading: str) -> str:
+    """Data Docs of a run: one HTML page without any outside resource, publishers' text escaped."""
+    from jinja2 import Environment, PackageLoader
+
+    environment = Environment(loader=PackageLoader("quality", "templates"), autoescape=True)
+    tables: dict[str, list[CheckResult]] = {}
+    for result in results:
+        tables.setdefault(result.table, []).append(result)
+    return environment.get_template("data_docs.html").render(heading=heading, tables=tables)

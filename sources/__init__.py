@@ -1,0 +1,1 @@
+"""Where data come from: one folder a product of a publisher, nothing shared between them."""

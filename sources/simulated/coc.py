@@ -1,0 +1,86 @@
+"""Which county belongs to which Continuum of Care: the crosswalk of 2017 and the shares by area and tract of 2025.
+
+Quirks kept: the older file quotes text, leaves numbers and `NA` bare, writes percentages with all their
+digits, holds a county without a CoC, and mixes two encodings in one row (UTF-8 in one name, cp1252 in the other).
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+
+from sources.simulated.region import Coc, County, Region, expit, logit, stream
+
+_HEADER_2017 = (
+    "county_fips",
+    "coc_number",
+    "coc_name",
+    "coc_name_PIT",
+    "in_2017_shapefile",
+    "in_2017_PIT",
+    "n_cocs_in_county",
+    "n_counties_in_coc",
+    "mult_county_mult_coc",
+    "rel_type",
+    "pct_cnty_pop_coc",
+    "pct_cnty_pov_coc",
+)
+
+
+def _members(coc: Coc, without: str) -> dict[str, float]:
+    return {fips: share for fips, share in coc.shares.items() if fips != without}
+
+
+def _relation(cocs: int, counties: int) -> int:
+    """1 one to one, 2 several counties in a CoC, 3 several CoCs in a county, 4 both."""
+    return 1 + (counties > 1) + 2 * (cocs > 1)
+
+
+def _percentages(county: County, coc: Coc) -> tuple[str, str]:
+    """Shares of a county's people, and of its people in poverty, in a CoC; poverty leans to one side of the line."""
+    share = coc.shares[county.fips]
+    if share == 1:
+        return "100", "100"
+    lean = 0.18 if share < 0.5 else -0.18
+    return f"{100 * share:.13g}", f"{100 * expit(logit(share) + lean):.13f}"
+
+
+def crosswalk_2017(region: Region) -> bytes:
+    """`county_coc_match.csv`."""
+    without = region.without_coc
+    members = {coc.number: _members(coc, without) for coc in region.cocs}
+    lines = [",".join(f'"{name}"' for name in _HEADER_2017).encode()]
+    for county in region.counties:
+        cocs = [coc for coc in region.cocs if county.fips in members[coc.number]]
+        if not cocs:
+            lines.append(f'"{county.fips}"{",NA" * 9},100,100'.encode())
+        for coc in cocs:
+            relation = _relation(len(cocs), len(members[coc.number]))
+            numbers = f"{len(cocs)},{len(members[coc.number])},{int(relation == 4)},{relation}"
+            lines.append(
+                f'"{county.fips}","{coc.number}","{coc.name}",'.encode()
+                + f'"{coc.name.removesuffix(" CoC")}"'.encode("cp1252")
+                + f',"Yes","Yes",{numbers},{",".join(_percentages(county, coc))}'.encode()
+            )
+    return b"\n".join(lines) + b"\n"
+
+
+def shares_2025(region: Region) -> bytes:
+    """Shares of each county by area and by tract, a CoC and county a row; the two differ where a county is split."""
+    rng = stream("coc", 2025)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["COCNUM", "COCNAME", "fips", "area_share_of_county", "tract_share"])
+    for coc in region.cocs:
+        for fips, share in sorted(coc.shares.items()):
+            # Boundaries of two agencies never match quite; a city's part of a county is dense and small.
+            sliver = round(float(rng.uniform(0, 0.006)), 3)
+            area = round(share * 0.45, 3) if share < 0.5 else round(1 - (1 - share) * 0.45, 3)
+            by_area, by_tract = (1 - sliver, 1 - sliver) if share == 1 else (area, round(share, 3))
+            writer.writerow([coc.number, coc.name, fips, round(by_area, 3), round(by_tract, 3)])
+    return out.getvalue().encode()
+
+
+def files(region: Region) -> Iterator[tuple[str, str, str, bytes]]:
+    """Both crosswalks."""
+    yield "coc_county", "2017", "county_coc_match.csv", crosswalk_2017(region)
+    yield "coc_county", "2025", "coc_county_mo_metroeast_2025.csv", shares_2025(region)

@@ -1,0 +1,1 @@
+"""What people look at: reads the published warehouse and nothing else."""

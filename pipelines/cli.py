@@ -1,0 +1,215 @@
+"""`headwaters`: run, look at the UI, query, status."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from atlas import summary
+from models.geography.regions import RegionError
+from pipelines import settings as configuration
+from pipelines.home import Home
+from pipelines.redact import install, redact
+
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+app = typer.Typer(
+    help="Indices of the conditions that youth-trafficking prevention programmes address, with their uncertainty.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Tracebacks that print local variables would print secrets.
+    pretty_exceptions_enable=False,
+)
+
+InputOption = Annotated[str | None, typer.Option("--input", help="'sample' (default), 'live', or a directory of publishers' files.")]
+RegionOption = Annotated[str | None, typer.Option("--region", help="A region id, or state and county FIPS codes by comma.")]
+HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of landing, tables and published file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def _console() -> Console:
+    # Not a terminal: plain lines, wide enough that names are whole.
+    return Console() if sys.stdout.isatty() else Console(width=140, no_color=True, highlight=False)
+
+
+def _fail(message: str, code: int) -> typer.Exit:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"headwaters: {escape(redact(message))}")
+    return typer.Exit(code)
+
+
+def _resolve(input: str | None, region: str | None, home: Path | None) -> configuration.Settings:  # noqa: A002
+    try:
+        return configuration.resolve(input, region, home)
+    except (configuration.SettingsError, RegionError) as error:
+        raise _fail(str(error), EXIT_USAGE) from None
+
+
+def _print_areas(console: Console, areas: list[summary.Area], state: summary.Status) -> None:
+    title = f"Greatest priority, region {state.region}, release {state.release}"
+    table = Table(
+        title=("SIMULATED DATA, NO REAL PLACE: " if state.is_simulated else "") + title,
+        caption="Conditions of places, rank 1 = greatest need; brackets hold 90 % intervals. coverage: share of the index "
+        "observed; quality 1 good, 2 usable, 3 do not act.",
+        box=box.SIMPLE if console.is_terminal else box.ASCII2,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for name in ("rank", "of", "area", "id", "score 0-100", "chance of top 10", "coverage", "quality"):
+        table.add_column(name, justify="left" if name in ("area", "id") else "right", no_wrap=True)
+    for area in areas:
+        table.add_row(
+            f"{area.rank} [{area.rank_p05:.0f} to {area.rank_p95:.0f}]".replace("[", r"\["),
+            str(area.n_ranked),
+            escape(area.geo_name),
+            area.geo_id,
+            f"{area.score:.1f} [{area.score_p05:.1f} to {area.score_p95:.1f}]".replace("[", r"\["),
+            f"{area.p_top_10:.0%}",
+            f"{area.coverage:.0%}",
+            str(area.quality),
+        )
+    console.print(table)
+
+
+@app.command()
+def run(
+    input: InputOption = None,  # noqa: A002
+    region: RegionOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole pipeline and publish; prints the ten areas of greatest priority."""
+    settings = _resolve(input, region, home)
+    try:
+        configuration.check_binding(settings)
+    except configuration.SettingsError as error:
+        raise _fail(str(error), EXIT_USAGE) from None
+    from pipelines import running  # Dagster costs seconds: status and query do without it
+
+    console = Console(stderr=True) if as_json else _console()
+    shown = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, disable=not console.is_terminal, transient=True,
+    )  # fmt: skip
+    with shown:
+
+        def begin(total: int) -> running.Progress:
+            task = shown.add_task("starting", total=total)
+            return lambda done, step: shown.update(task, completed=done, description=escape(step[:48].ljust(48)))
+
+        outcome = running.run(settings, configuration.load_config(), begin)
+    if not as_json:
+        for warning in outcome.warnings:
+            console.print(f"warning: {escape(warning)}", soft_wrap=True)
+    if not outcome.succeeded:
+        previous = "yesterday's published file stays as it was" if (settings.home / summary.CURRENT).exists() else "nothing is published"
+        for failure in outcome.failures:
+            Console(stderr=True, highlight=False, soft_wrap=True).print(f"failed: {escape(failure)}")
+        raise _fail(f"the run failed and {previous}; results of all rules: {Home(settings).data_docs}", EXIT_FAILED)
+    state, areas = summary.status(settings.home), summary.top_areas(settings.home)
+    if as_json:
+        print(json.dumps({"status": state.as_dict(), "areas": [vars(area) for area in areas], "warnings": outcome.warnings}))
+        return
+    _print_areas(console, areas, state)
+    console.print(f"published  {settings.home / summary.CURRENT}", soft_wrap=True)
+    console.print(f"rules      {Home(settings).data_docs}  ({state.checks} judged, {len(state.failed_checks)} suspicious)", soft_wrap=True)
+    console.print(f"absent     {len(state.absent)} parts: headwaters status --home {settings.home}", soft_wrap=True)
+
+
+@app.command()
+def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """What is published, from when, from which vintages, which checks failed, what is absent."""
+    root = _home(home)
+    try:
+        state = summary.status(root)
+    except summary.NotPublished as error:
+        raise _fail(str(error), EXIT_FAILED) from None
+    if as_json:
+        print(json.dumps(state.as_dict()))
+        return
+    console = _console()
+    simulated = "SIMULATED DATA, NO REAL PLACE. " if state.is_simulated else ""
+    console.print(f"{simulated}release {state.release} of {state.published_at}, region {state.region}, input {state.input}")
+    for source, vintages in state.vintages.items():
+        console.print(f"  {source:<16} {', '.join(vintages)}")
+    console.print(f"{state.checks} rules judged, {len(state.failed_checks)} suspicious")
+    for check in state.failed_checks:
+        console.print(f"  {check['table']} {check['column'] or ''} {escape(check['rule'])}: {escape(check['observed'])}", soft_wrap=True)
+    console.print(f"{len(state.absent)} parts absent")
+    for part in state.absent:
+        missing = f" (missing: {part['file_missing']})" if part["file_missing"] else ""
+        console.print(f"  {part['part']}: {escape(part['reason'] + missing)}", soft_wrap=True)
+
+
+@app.command()
+def query(sql: Annotated[str, typer.Argument(help="A query.")], home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Query the published file; it is opened read-only."""
+    import duckdb
+
+    try:
+        with summary.connect(_home(home)) as connection:
+            result = connection.execute(sql)
+            names = [column[0] for column in result.description or []]
+            rows = result.fetchall()
+    except (summary.NotPublished, duckdb.Error) as error:
+        raise _fail(str(error), EXIT_FAILED) from None
+    if as_json:
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str))
+        return
+    console = _console()
+    table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
+    for name in names:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    console.print(table)
+
+
+@app.command()
+def ui(
+    input: InputOption = None,  # noqa: A002
+    region: RegionOption = None,
+    home: HomeOption = None,
+    port: Annotated[int, typer.Option(help="Port on the loopback address.")] = 3000,
+) -> None:
+    """Open the Dagster UI on loopback, with the schedule's daemon; stops with Ctrl-C."""
+    from pipelines import instance
+
+    config = configuration.load_config()
+    given = input or region or home
+    settings = (None if given else configuration.nightly(config)) or _resolve(input, region, home)
+    instance.prepare(Home(settings))
+    environment = dict(os.environ)
+    if given:
+        environment |= {
+            configuration.INPUT_VARIABLE: settings.input,
+            configuration.REGION_VARIABLE: region or settings.region.id,
+            configuration.HOME_VARIABLE: str(settings.home),
+        }
+    workspace = Path(__file__).parents[1] / "workspace.yaml"
+    dg_command = Path(sys.executable).with_name("dg")
+    arguments = [str(dg_command), "dev", "-w", str(workspace), "--host", "127.0.0.1", "--port", str(port)]
+    os.execve(dg_command, arguments, environment)
+
+
+def _home(home: Path | None) -> Path:
+    """The home to read: the given one, the environment's, else the only one of the default homes."""
+    if home or os.environ.get(configuration.HOME_VARIABLE):
+        return Path(home or os.environ[configuration.HOME_VARIABLE])
+    found = [path for path in (Path("data/real"), Path("data/sample")) if (path / summary.CURRENT).exists()]
+    if len(found) > 1:
+        raise _fail("both data/real and data/sample are published: say which with --home", EXIT_USAGE)
+    return found[0] if found else Path("data/sample")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    install()
+    app()

@@ -1,0 +1,88 @@
+"""Run the whole pipeline in this process, and say what happened in terms of files and rules."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from pipelines.definitions import build_defs
+from pipelines.home import Home
+from pipelines.instance import open_instance
+from pipelines.redact import redact
+from pipelines.schedules import JOB
+from pipelines.settings import Settings
+
+Progress = Callable[[int, str], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: its failures and its warnings, in words."""
+
+    succeeded: bool
+    failures: list[str]
+    warnings: list[str]
+
+
+class _Listener(logging.Handler):
+    """Turns Dagster's log into progress and collects warnings; prints nothing itself."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        super().__init__(logging.INFO)
+        self._total, self._done, self._progress = total, 0, progress
+        self.warnings: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meta = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        if event is None:
+            if record.levelno >= logging.WARNING:
+                self.warnings.append(redact(meta.get("orig_message") or record.getMessage()))
+        elif event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"):
+            self._done += 1
+            self._progress(self._done, event.step_key or "")
+
+
+def _root_message(error: Any) -> str:
+    """The innermost cause: what our own code said, without Dagster's wrapping."""
+    while error.cause is not None:
+        error = error.cause
+    return redact(error.message.strip())
+
+
+def run(settings: Settings, config: Mapping[str, Any], progress: Callable[[int], Progress]) -> Outcome:
+    """Land, parse, define, score, judge and publish everything.
+
+    Args:
+        progress: given the number of steps, returns what is told of each step that ends.
+    """
+    home = Home(settings)
+    definitions = build_defs(settings, config)
+    n_steps = len(definitions.resolve_job_def(JOB).graph.nodes)
+    listener = _Listener(n_steps, progress(n_steps))
+
+    @dg.logger(description="Hands Dagster's log to the command line.")
+    def console(_: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("headwaters.run", logging.INFO)  # noqa: LOG001 - Dagster owns it for one run
+        logger.addHandler(listener)
+        return logger
+
+    job = dg.Definitions.merge(definitions, dg.Definitions(loggers={"console": console})).resolve_job_def(JOB)
+    with open_instance(home) as instance:
+        result = job.execute_in_process(
+            instance=instance, raise_on_error=False, run_config={"loggers": {"console": {}}}
+        )
+    failures = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            failures.append(_root_message(event.step_failure_data.error))
+        elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+            evaluation = event.asset_check_evaluation_data
+            if not evaluation.passed:
+                text = redact(evaluation.description or "")
+                (failures if evaluation.severity == dg.AssetCheckSeverity.ERROR else listener.warnings).append(text)
+    # A blocking check raises besides reporting; its report says more.
+    failures = [text for text in dict.fromkeys(failures) if "asset check failed" not in text.lower()] or failures
+    return Outcome(result.success, failures, list(dict.fromkeys(listener.warnings)))

@@ -9,7 +9,7 @@ import duckdb
 CURRENT = Path("published") / "current.duckdb"
 
 
-class NotPublished(Exception):
+class NotPublishedError(Exception):
     """The home has no published file yet."""
 
 
@@ -54,11 +54,11 @@ def connect(home: Path) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the published file, which blocks nobody.
 
     Raises:
-        NotPublished: nothing was published in this home yet.
+        NotPublishedError: nothing was published in this home yet.
     """
     path = home / CURRENT
     if not path.exists():
-        raise NotPublished(f"nothing is published in the home {home.name!r} yet: run `headwaters run` first")
+        raise NotPublishedError(f"nothing is published in the home {home.name!r} yet: run `headwaters run` first")
     # Resolved, so that two connections in one process never share a file under another's name.
     return duckdb.connect(str(path.resolve()), read_only=True)
 
@@ -78,7 +78,8 @@ def status(home: Path) -> Status:
     """The state of a home's published file."""
     with connect(home) as connection:
         release, published_at, file, region, origin, simulated = connection.execute(
-            "SELECT release, published_at, file, region, input, is_simulated FROM meta.releases ORDER BY release DESC LIMIT 1"
+            "SELECT release, published_at, file, region, input, is_simulated FROM meta.releases "
+            "ORDER BY release DESC LIMIT 1"
         ).fetchall()[0]
         vintages: dict[str, list[str]] = {}
         for source, vintage in connection.execute(
@@ -99,6 +100,8 @@ def status(home: Path) -> Status:
         file=file,
         vintages=vintages,
         checks=n_checks,
-        failed_checks=[dict(zip(("table", "rule", "column", "severity", "observed"), row, strict=True)) for row in failed],
+        failed_checks=[
+            dict(zip(("table", "rule", "column", "severity", "observed"), row, strict=True)) for row in failed
+        ],
         absent=[dict(zip(("part", "reason", "file_missing"), row, strict=True)) for row in absent],
     )

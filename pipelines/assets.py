@@ -29,7 +29,13 @@ COUNTIES = "core.census_acs5_county"
 
 WAREHOUSE = dg.AssetKey("warehouse")
 _PREVIEW_ROWS = 5
-_COLUMN_TYPES = {pl.String: "string", pl.Float64: "double", pl.Int64: "bigint", pl.Int8: "tinyint", pl.Boolean: "boolean"}
+_COLUMN_TYPES = {
+    pl.String: "string",
+    pl.Float64: "double",
+    pl.Int64: "bigint",
+    pl.Int8: "tinyint",
+    pl.Boolean: "boolean",
+}
 
 
 def asset_key(table_key: str) -> dg.AssetKey:
@@ -96,7 +102,9 @@ def _preview(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md("\n".join(lines))
 
 
-def _result(home: Home, table: Table, frame: pl.DataFrame, absent: Sequence[AbsentPart], **extra: Any) -> dg.MaterializeResult:
+def _result(
+    home: Home, table: Table, frame: pl.DataFrame, absent: Sequence[AbsentPart], **extra: Any
+) -> dg.MaterializeResult:
     metadata: dict[str, Any] = {"dagster/row_count": frame.height, "preview": _preview(frame), **extra}
     if home.settings.is_simulated:
         metadata["SIMULATED"] = "These figures describe no real place."
@@ -112,7 +120,7 @@ def _wanted_cells() -> tuple[str, ...]:
 def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=landing_key(source.id),
-        description=f"{source.title}, as {source.publisher} publishes it: bytes kept unaltered with a record beside them. "
+        description=f"{source.title}, as {source.publisher} publishes it: bytes kept unaltered, a record beside them. "
         f"{source.cadence[0].upper()}{source.cadence[1:]}. {source.citation}",
         group_name="landing",
         kinds={"file"},
@@ -179,7 +187,9 @@ def _core_assets(home: Home, source: Source) -> dg.AssetsDefinition:
 
 def _absent_source(home: Home, source: Source, table: Table) -> AbsentPart:
     newest = source.vintages[-1].id
-    reason = source.not_live if home.settings.input == LIVE and source.not_live else "the input has no file for this table"
+    reason = (
+        source.not_live if home.settings.input == LIVE and source.not_live else "the input has no file for this table"
+    )
     return AbsentPart(table.key, reason, f"{source.id}/{newest}/{' or '.join(source.files)}")
 
 
@@ -208,7 +218,10 @@ def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
         if column.name in ("estimate", "moe", "count") or column.name.startswith("poverty_0_17_share")
     ]
     spec = _spec(
-        table, [asset_key(key) for key in reads], {"polars", "parquet"}, {"value": figures, "value_direct": figures, "se": figures}
+        table,
+        [asset_key(key) for key in reads],
+        {"polars", "parquet"},
+        {"value": figures, "value_direct": figures, "se": figures},
     )
 
     @dg.multi_asset(name=f"indicator_{indicator.id}", specs=[spec])
@@ -241,7 +254,10 @@ def _risk_asset(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
     values = [(f"indicator.{leaf}", "value") for leaf in leaves]
     reads = [*(f"indicator.{leaf}" for leaf in leaves), COUNTIES]
     asset_spec = _spec(
-        table, [asset_key(key) for key in reads], {"polars", "numpy"}, {"score": values, "rank": values, "percentile": values}
+        table,
+        [asset_key(key) for key in reads],
+        {"polars", "numpy"},
+        {"score": values, "rank": values, "percentile": values},
     )
 
     @dg.multi_asset(name=f"risk_{spec.id}", specs=[asset_spec])

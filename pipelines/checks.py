@@ -17,7 +17,10 @@ def _table_of(results: Sequence[CheckResult]) -> str:
 
     lines = ["| result | column | rule | observed |", "| --- | --- | --- | --- |"]
     ordered = sorted(results, key=lambda result: result.passed)
-    lines += [f"| {'holds' if r.passed else '**broken**'} | {cell(r.column)} | {cell(r.rule)} | {cell(r.observed)} |" for r in ordered]
+    lines += [
+        f"| {'holds' if r.passed else '**broken**'} | {cell(r.column)} | {cell(r.rule)} | {cell(r.observed)} |"
+        for r in ordered
+    ]
     return "\n".join(lines)
 
 

@@ -16,7 +16,6 @@ from rich.table import Table
 from atlas import summary
 from models.geography.regions import RegionError
 from pipelines import settings as configuration
-from pipelines.home import Home
 from pipelines.redact import install, redact
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -29,8 +28,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-InputOption = Annotated[str | None, typer.Option("--input", help="'sample' (default), 'live', or a directory of publishers' files.")]
-RegionOption = Annotated[str | None, typer.Option("--region", help="A region id, or state and county FIPS codes by comma.")]
+InputOption = Annotated[
+    str | None, typer.Option("--input", help="'sample' (default), 'live', or a directory of publishers' files.")
+]
+RegionOption = Annotated[
+    str | None, typer.Option("--region", help="A region id, or state and county FIPS codes by comma.")
+]
 HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of landing, tables and published file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
@@ -56,8 +59,8 @@ def _print_areas(console: Console, areas: list[summary.Area], state: summary.Sta
     title = f"Greatest priority, region {state.region}, release {state.release}"
     table = Table(
         title=("SIMULATED DATA, NO REAL PLACE: " if state.is_simulated else "") + title,
-        caption="Conditions of places, rank 1 = greatest need; brackets hold 90 % intervals. coverage: share of the index "
-        "observed; quality 1 good, 2 usable, 3 do not act.",
+        caption="Conditions of places, in order of mean rank, 1 = greatest need; brackets hold 90 % intervals. coverage: share of the "
+        "index observed; quality 1 good, 2 usable, 3 do not act.",
         box=box.SIMPLE if console.is_terminal else box.ASCII2,
         title_justify="left",
         caption_justify="left",
@@ -92,12 +95,18 @@ def run(
     except configuration.SettingsError as error:
         raise _fail(str(error), EXIT_USAGE) from None
     from pipelines import running  # Dagster costs seconds: status and query do without it
+    from pipelines.home import Home
 
     console = Console(stderr=True) if as_json else _console()
     shown = Progress(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console, disable=not console.is_terminal, transient=True,
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
     with shown:
 
         def begin(total: int) -> running.Progress:
@@ -109,17 +118,28 @@ def run(
         for warning in outcome.warnings:
             console.print(f"warning: {escape(warning)}", soft_wrap=True)
     if not outcome.succeeded:
-        previous = "yesterday's published file stays as it was" if (settings.home / summary.CURRENT).exists() else "nothing is published"
+        previous = (
+            "yesterday's published file stays as it was"
+            if (settings.home / summary.CURRENT).exists()
+            else "nothing is published"
+        )
         for failure in outcome.failures:
             Console(stderr=True, highlight=False, soft_wrap=True).print(f"failed: {escape(failure)}")
         raise _fail(f"the run failed and {previous}; results of all rules: {Home(settings).data_docs}", EXIT_FAILED)
     state, areas = summary.status(settings.home), summary.top_areas(settings.home)
     if as_json:
-        print(json.dumps({"status": state.as_dict(), "areas": [vars(area) for area in areas], "warnings": outcome.warnings}))
+        print(
+            json.dumps(
+                {"status": state.as_dict(), "areas": [vars(area) for area in areas], "warnings": outcome.warnings}
+            )
+        )
         return
     _print_areas(console, areas, state)
     console.print(f"published  {settings.home / summary.CURRENT}", soft_wrap=True)
-    console.print(f"rules      {Home(settings).data_docs}  ({state.checks} judged, {len(state.failed_checks)} suspicious)", soft_wrap=True)
+    console.print(
+        f"rules      {Home(settings).data_docs}  ({state.checks} judged, {len(state.failed_checks)} suspicious)",
+        soft_wrap=True,
+    )
     console.print(f"absent     {len(state.absent)} parts: headwaters status --home {settings.home}", soft_wrap=True)
 
 
@@ -129,19 +149,24 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     root = _home(home)
     try:
         state = summary.status(root)
-    except summary.NotPublished as error:
+    except summary.NotPublishedError as error:
         raise _fail(str(error), EXIT_FAILED) from None
     if as_json:
         print(json.dumps(state.as_dict()))
         return
     console = _console()
     simulated = "SIMULATED DATA, NO REAL PLACE. " if state.is_simulated else ""
-    console.print(f"{simulated}release {state.release} of {state.published_at}, region {state.region}, input {state.input}")
+    console.print(
+        f"{simulated}release {state.release} of {state.published_at}, region {state.region}, input {state.input}"
+    )
     for source, vintages in state.vintages.items():
         console.print(f"  {source:<16} {', '.join(vintages)}")
     console.print(f"{state.checks} rules judged, {len(state.failed_checks)} suspicious")
     for check in state.failed_checks:
-        console.print(f"  {check['table']} {check['column'] or ''} {escape(check['rule'])}: {escape(check['observed'])}", soft_wrap=True)
+        console.print(
+            f"  {check['table']} {check['column'] or ''} {escape(check['rule'])}: {escape(check['observed'])}",
+            soft_wrap=True,
+        )
     console.print(f"{len(state.absent)} parts absent")
     for part in state.absent:
         missing = f" (missing: {part['file_missing']})" if part["file_missing"] else ""
@@ -149,7 +174,9 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def query(sql: Annotated[str, typer.Argument(help="A query.")], home: HomeOption = None, as_json: JsonOption = False) -> None:
+def query(
+    sql: Annotated[str, typer.Argument(help="A query.")], home: HomeOption = None, as_json: JsonOption = False
+) -> None:
     """Query the published file; it is opened read-only."""
     import duckdb
 
@@ -158,7 +185,7 @@ def query(sql: Annotated[str, typer.Argument(help="A query.")], home: HomeOption
             result = connection.execute(sql)
             names = [column[0] for column in result.description or []]
             rows = result.fetchall()
-    except (summary.NotPublished, duckdb.Error) as error:
+    except (summary.NotPublishedError, duckdb.Error) as error:
         raise _fail(str(error), EXIT_FAILED) from None
     if as_json:
         print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str))
@@ -181,6 +208,7 @@ def ui(
 ) -> None:
     """Open the Dagster UI on loopback, with the schedule's daemon; stops with Ctrl-C."""
     from pipelines import instance
+    from pipelines.home import Home
 
     config = configuration.load_config()
     given = input or region or home

@@ -27,7 +27,7 @@ _ERROR_PAGE = 65_536  # bytes of an error page that are read: enough for its tit
 _LOG = logging.getLogger(__name__)
 
 
-class _TryAgain(SourceError):
+class _TryAgainError(SourceError):
     """A failure that may pass; `after` is how many seconds the publisher asks us to wait."""
 
     def __init__(self, message: str, after: float | None = None) -> None:
@@ -142,7 +142,7 @@ class HttpFetcher:
         headers = httpx.Headers({"User-Agent": USER_AGENT, "Accept": "*/*"})
         headers.update(request.headers)
         retries = stamina.retry_context(
-            on=lambda error: (error.after or True) if isinstance(error, _TryAgain) else False,
+            on=lambda error: (error.after or True) if isinstance(error, _TryAgainError) else False,
             attempts=self.attempts,
             timeout=None,  # a large file may take longer than any sensible limit; `attempts` bounds it
             wait_initial=self.wait_initial,
@@ -161,7 +161,7 @@ class HttpFetcher:
                 for attempt in retries:
                     with attempt:
                         return self._try(client, request)
-            except _TryAgain as error:
+            except _TryAgainError as error:
                 failure = str(error)
         raise SourceError(f"{failure} Tried {self.attempts} times.")
 
@@ -211,7 +211,7 @@ class HttpFetcher:
                     page = self._read(response, _ERROR_PAGE)
                     message = f"{where}HTTP {response.status_code}{_looks(page)}. {_todo(response.status_code)}"
                     if response.status_code in RETRIED:
-                        raise _TryAgain(redact(message), self._retry_after(response))
+                        raise _TryAgainError(redact(message), self._retry_after(response))
                     raise SourceError(redact(message))
                 size = int(response.headers.get("Content-Length", "0"))
                 body = b"" if size > self.max_bytes else self._read(response, self.max_bytes + 1)
@@ -232,7 +232,7 @@ class HttpFetcher:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             passing = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
             failure = redact(f"{where}{_words(error)}. {_todo(0)}")
-        raise _TryAgain(failure) if passing else SourceError(failure)
+        raise _TryAgainError(failure) if passing else SourceError(failure)
 
     def _read(self, response: httpx.Response, at_most: int) -> bytes:
         started, body = time.monotonic(), bytearray()

@@ -42,7 +42,11 @@ class DirectoryInput:
     def unread(self, source: Source) -> list[str]:
         return [
             f"{source.id}/{vintage}/{name}: "
-            + ("no parser reads this name" if vintage in source.vintage_ids else f"the vintage {vintage} is not declared")
+            + (
+                "no parser reads this name"
+                if vintage in source.vintage_ids
+                else f"the vintage {vintage} is not declared"
+            )
             for vintage, name, _ in self._paths(source)
             if vintage not in source.vintage_ids or not source.reads(name)
         ]

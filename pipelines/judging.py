@@ -29,7 +29,9 @@ def explain(home: Home, result: CheckResult) -> str:
 
 def record(home: Home, name: str, results: Sequence[CheckResult]) -> None:
     """Keep a suite's results and write Data Docs anew from all that is kept."""
-    write_atomically(home.checks / f"{name}.json", json.dumps([asdict(result) for result in results], default=str).encode())
+    write_atomically(
+        home.checks / f"{name}.json", json.dumps([asdict(result) for result in results], default=str).encode()
+    )
     known = []
     for path in sorted(home.checks.glob("*.json")):
         known += [

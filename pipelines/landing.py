@@ -101,7 +101,9 @@ class Landing:
         path = self._folder(snapshot.source_id, snapshot.vintage, snapshot.name) / snapshot.sha256
         file = RawFile(snapshot.source_id, snapshot.vintage, snapshot.name, path.read_bytes())
         if file.sha256 != snapshot.sha256:
-            raise SourceError(f"{snapshot.label}: the landed bytes have changed on disk; remove {path.name} and run again")
+            raise SourceError(
+                f"{snapshot.label}: the landed bytes have changed on disk; remove {path.name} and run again"
+            )
         return file
 
     def files(self, source: Source) -> Iterator[tuple[Snapshot, RawFile]]:

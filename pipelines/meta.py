@@ -34,8 +34,9 @@ SOURCES = _meta(
     "sources", "Sources", "Every source: who publishes it, under what terms, how often.",
     [
         _text("source_id", "Publisher and product.", nullable=False), _text("title", "Title of the product."),
-        _text("publisher", "Who publishes it."), _text("licence", "Terms of use."), _text("citation", "How to cite it."),
-        _text("landing_page", "Where it is described."), _text("cadence", "When the publisher releases."),
+        _text("publisher", "Who publishes it."), _text("licence", "Terms of use."),
+        _text("citation", "How to cite it."), _text("landing_page", "Where it is described."),
+        _text("cadence", "When the publisher releases."),
         _text("vintages", "Declared vintages."), _whole("n_files", "Files landed in this home.", "files"),
     ],
     ("source_id",),
@@ -55,7 +56,8 @@ SNAPSHOTS = _meta(
 TABLES = _meta(
     "tables", "Tables", "Every published table.",
     [
-        _text("table_key", "schema.name", nullable=False), _text("title", "Title."), _text("description", "What a row is."),
+        _text("table_key", "schema.name", nullable=False), _text("title", "Title."),
+        _text("description", "What a row is."),
         _text("primary_key", "Columns that identify a row."), _whole("n_rows", "Number of rows.", "rows"),
         _text("checksum", "XOR over all rows of md5_number(row::VARCHAR), as text; see docs/analysts.md."),
     ],
@@ -136,7 +138,13 @@ RELEASES = _meta(
 )  # fmt: skip
 
 STATIC = (SOURCES, SNAPSHOTS, COLUMNS, INDICATORS, INDICES, ABSENT, CHECKS, CORRECTIONS, RELEASES, TABLES)
-DUCKDB_TYPES = {pl.String: "VARCHAR", pl.Float64: "DOUBLE", pl.Int64: "BIGINT", pl.Int8: "TINYINT", pl.Boolean: "BOOLEAN"}
+DUCKDB_TYPES = {
+    pl.String: "VARCHAR",
+    pl.Float64: "DOUBLE",
+    pl.Int64: "BIGINT",
+    pl.Int8: "TINYINT",
+    pl.Boolean: "BOOLEAN",
+}
 
 
 def _frame(table: Table, rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
@@ -146,7 +154,9 @@ def _frame(table: Table, rows: Sequence[tuple[object, ...]]) -> pl.DataFrame:
 
 def absent_parts(home: Home) -> list[AbsentPart]:
     """What is absent from the stored tables, each part and reason once."""
-    return sorted({part for key in catalogue() for part in home.tables.absent(key)}, key=lambda part: (part.part, part.reason))
+    return sorted(
+        {part for key in catalogue() for part in home.tables.absent(key)}, key=lambda part: (part.part, part.reason)
+    )
 
 
 def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) -> dict[str, tuple[Table, pl.DataFrame]]:
@@ -158,9 +168,7 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
     """
     snapshots = home.landing.snapshots()
     index_of = {member.id: spec.id for spec in all_indices().values() for member in spec.members if not member.is_index}
-    members = {
-        spec.id: json.dumps([{k: v for k, v in vars(m).items()} for m in spec.members]) for spec in all_indices().values()
-    }
+    members = {spec.id: json.dumps([vars(m) for m in spec.members]) for spec in all_indices().values()}
     rows: dict[str, tuple[Table, Sequence[tuple[object, ...]]]] = {
         "sources": (SOURCES, [
             (s.id, s.title, s.publisher, s.licence, s.citation, s.landing_page, s.cadence, ", ".join(s.vintage_ids),
@@ -173,8 +181,8 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
             for t in tables for n, c in enumerate(t.columns, start=1)
         ]),
         "indicators": (INDICATORS, [
-            (i.id, i.title, i.topic, index_of.get(i.id), i.definition, i.universe, i.numerator, i.denominator, i.direction,
-             i.unit, i.error, i.native_level, ", ".join(i.tables), i.reference)
+            (i.id, i.title, i.topic, index_of.get(i.id), i.definition, i.universe, i.numerator, i.denominator,
+             i.direction, i.unit, i.error, i.native_level, ", ".join(i.tables), i.reference)
             for i in all_indicators().values()
         ]),
         "indices": (INDICES, [
@@ -194,5 +202,3 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
         ]),
     }  # fmt: skip
     return {name: (table, _frame(table, entries)) for name, (table, entries) in rows.items()}
-
-

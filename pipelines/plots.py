@@ -12,8 +12,9 @@ WIDTH, HEIGHT, MARGIN = 520, 150, 24
 def _svg(body: str, title: str, height: int, *, is_simulated: bool) -> str:
     caption = f"SIMULATED: {title}" if is_simulated else title
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="11">'
-        f'<rect width="100%" height="100%" fill="#ffffff"/><text x="{MARGIN}" y="15" fill="#222">{escape(caption)}</text>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" font-family="sans-serif" '
+        f'font-size="11"><rect width="100%" height="100%" fill="#ffffff"/>'
+        f'<text x="{MARGIN}" y="15" fill="#222">{escape(caption)}</text>'
         f"{body}</svg>"
     )
 

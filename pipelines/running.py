@@ -38,18 +38,20 @@ class _Listener(logging.Handler):
         meta = getattr(record, "dagster_meta", {})
         event = meta.get("dagster_event")
         if event is None:
-            if record.levelno >= logging.WARNING:
-                self.warnings.append(redact(meta.get("orig_message") or record.getMessage()))
+            message = meta.get("orig_message") or record.getMessage()
+            # After a failure Dagster lists every step that it leaves out; the failure itself says enough.
+            if record.levelno >= logging.WARNING and not message.startswith("Dependencies for step"):
+                self.warnings.append(redact(message))
         elif event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"):
             self._done += 1
             self._progress(self._done, event.step_key or "")
 
 
-def _root_message(error: Any) -> str:
-    """The innermost cause: what our own code said, without Dagster's wrapping."""
-    while error.cause is not None:
+def _message(error: Any) -> str:
+    """What our own code said, without Dagster's wrapping and without what a library said below it."""
+    while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
         error = error.cause
-    return redact(error.message.strip())
+    return redact(error.message.strip().removeprefix(f"{error.cls_name}: ").rsplit(f"{error.cls_name}: ", 1)[-1])
 
 
 def run(settings: Settings, config: Mapping[str, Any], progress: Callable[[int], Progress]) -> Outcome:
@@ -63,7 +65,7 @@ def run(settings: Settings, config: Mapping[str, Any], progress: Callable[[int],
     n_steps = len(definitions.resolve_job_def(JOB).graph.nodes)
     listener = _Listener(n_steps, progress(n_steps))
 
-    @dg.logger(description="Hands Dagster's log to the command line.")
+    @dg.logger
     def console(_: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger("headwaters.run", logging.INFO)  # noqa: LOG001 - Dagster owns it for one run
         logger.addHandler(listener)
@@ -77,7 +79,7 @@ def run(settings: Settings, config: Mapping[str, Any], progress: Callable[[int],
     failures = []
     for event in result.all_events:
         if event.is_step_failure:
-            failures.append(_root_message(event.step_failure_data.error))
+            failures.append(_message(event.step_failure_data.error))
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             evaluation = event.asset_check_evaluation_data
             if not evaluation.passed:

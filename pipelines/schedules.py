@@ -40,8 +40,9 @@ def build_schedule(loaded: Settings, config: Mapping[str, Any]) -> dg.ScheduleDe
             return dg.SkipReason(reason)
         if asked != loaded:
             reason = (
-                f"this code location was started for input {loaded.input!r}, region {loaded.region.id!r}; headwaters.toml "
-                f"asks for input {asked.input!r}, region {asked.region.id!r}: start it without other settings"
+                f"this code location was started for input {loaded.input!r}, region {loaded.region.id!r}; "
+                f"headwaters.toml asks for input {asked.input!r}, region {asked.region.id!r}: "
+                "start it without other settings"
             )
             context.log.warning(reason)
             return dg.SkipReason(reason)

@@ -57,7 +57,9 @@ def load_config(path: Path | None = None) -> dict[str, Any]:
         raise SettingsError(f"{path}: {error}") from None
     unknown = (set(config) - {"nightly", "regions"}) | (set(config.get("nightly", {})) - {"input", "region", "home"})
     if unknown:
-        raise SettingsError(f"{path}: nothing reads {', '.join(sorted(unknown))}; sections are [nightly] and [regions.<id>]")
+        raise SettingsError(
+            f"{path}: nothing reads {', '.join(sorted(unknown))}; sections are [nightly] and [regions.<id>]"
+        )
     return config
 
 

@@ -15,7 +15,7 @@ from quality.contract import Table
 _ABSENT = "headwaters.absent"
 
 
-class TableMissing(Exception):
+class TableMissingError(Exception):
     """A table that a step reads has not been materialized in this home."""
 
 
@@ -47,11 +47,11 @@ class TableStore:
         """The stored frame.
 
         Raises:
-            TableMissing: the table was never written in this home.
+            TableMissingError: the table was never written in this home.
         """
         path = self._path(key)
         if not path.exists():
-            raise TableMissing(f"{key} is not in this home yet: materialize it first")
+            raise TableMissingError(f"{key} is not in this home yet: materialize it first")
         return pl.read_parquet(path)
 
     def absent(self, key: str) -> list[AbsentPart]:

@@ -98,7 +98,9 @@ def checksum_sql(table_key: str) -> str:
     return f'SELECT count(*), CAST(bit_xor(md5_number(CAST(t AS VARCHAR))) AS VARCHAR) FROM {schema}."{name}" AS t'
 
 
-def _build(home: Home, path: Path, frames: dict[str, pl.DataFrame], checks: Sequence[CheckResult], number: int) -> Release:
+def _build(
+    home: Home, path: Path, frames: dict[str, pl.DataFrame], checks: Sequence[CheckResult], number: int
+) -> Release:
     simulated = home.settings.is_simulated
     published = list(catalogue().values())
     views = [view for view, _ in _VIEWS.values()]
@@ -190,7 +192,7 @@ def publish(home: Home) -> Release:
 
     Raises:
         SettingsError: the home is bound to another region or to the other kind of data.
-        TableMissing: a table was never materialized.
+        TableMissingError: a table was never materialized.
         PublishError: a contract is broken; the published file stays as it was.
     """
     check_binding(home.settings)

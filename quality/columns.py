@@ -39,9 +39,7 @@ GEO_ID_PATTERNS = {
 
 def geo_level(*levels: str) -> Column:
     """The level column of a table that holds areas of these levels."""
-    return Column(
-        "geo_level", pl.String, "Level of the area.", nullable=False, allowed=tuple(levels or GEO_LEVELS)
-    )
+    return Column("geo_level", pl.String, "Level of the area.", nullable=False, allowed=tuple(levels or GEO_LEVELS))
 
 
 def geo_id(*levels: str) -> Column:

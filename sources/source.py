@@ -26,9 +26,7 @@ class ParseError(SourceError):
     """A malformed file: names the file, the sheet, the row and the rule that it breaks."""
 
     def __init__(self, file: str, rule: str, *, sheet: str | None = None, row: int | str | None = None) -> None:
-        where = "".join(
-            [f", sheet {sheet!r}" if sheet is not None else "", f", row {row}" if row is not None else ""]
-        )
+        where = "".join([f", sheet {sheet!r}" if sheet is not None else "", f", row {row}" if row is not None else ""])
         super().__init__(f"{file}{where}: {rule}")
         self.file, self.sheet, self.row, self.rule = file, sheet, row, rule
 
@@ -128,8 +126,8 @@ class Source:
         id: publisher and product, for instance `hud_pit`; the folder's name and the asset prefix.
         cadence: when the publisher releases, in words.
         cadence_days: after how many days without a new landing the source counts as stale.
-        files: patterns (fnmatch) of the file names inside a vintage that the parser reads.
         tables: the tables that `parse` returns, keyed by their own keys.
+        files: for each table, patterns (fnmatch) of the file names inside a vintage that feed it.
         parse: pure; selects, renames and types; never sums, ranks or imputes. Returns a frame for
             each of `tables` that the file feeds, without `snapshot_sha256`.
         fetch: yields what is published for a vintage. `wanted` are the ACS cells that indicators
@@ -147,8 +145,8 @@ class Source:
     cadence: str
     cadence_days: int
     vintages: tuple[Vintage, ...]
-    files: tuple[str, ...]
     tables: tuple[Table, ...]
+    files: Mapping[str, tuple[str, ...]]
     parse: Callable[[RawFile], dict[str, pl.DataFrame]]
     fetch: Callable[[Fetcher, str, Sequence[str]], Iterator[Fetched]] | None = None
     not_live: str | None = None
@@ -156,7 +154,7 @@ class Source:
 
     def reads(self, name: str) -> bool:
         """Whether the parser knows this file name."""
-        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.files)
+        return any(fnmatch.fnmatchcase(name, pattern) for patterns in self.files.values() for pattern in patterns)
 
     @property
     def vintage_ids(self) -> tuple[str, ...]:

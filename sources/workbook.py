@@ -24,7 +24,8 @@ class Workbook:
         try:
             self._reader = fastexcel.read_excel(file.body)
         except Exception as error:  # calamine's bindings raise several types of their own
-            raise ParseError(file.label, f"must be a whole workbook, but cannot be opened: {error}") from error
+            reason = str(error).splitlines()[0]
+            raise ParseError(file.label, f"must be a whole workbook, but cannot be opened: {reason}") from error
 
     @property
     def sheet_names(self) -> list[str]:
@@ -37,7 +38,9 @@ class Workbook:
             ParseError: the sheet is missing or cannot be read.
         """
         if sheet not in self.sheet_names:
-            raise ParseError(self._file.label, f"must have the sheet, but has {', '.join(self.sheet_names)}", sheet=sheet)
+            raise ParseError(
+                self._file.label, f"must have the sheet, but has {', '.join(self.sheet_names)}", sheet=sheet
+            )
         try:
             frame: pl.DataFrame = self._reader.load_sheet(sheet, header_row=None, dtypes="string").to_polars()
         except Exception as error:

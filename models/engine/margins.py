@@ -31,7 +31,9 @@ def sum_moe(estimates: Sequence[pl.Expr], moes: Sequence[pl.Expr]) -> pl.Expr:
     return pl.when(unknown).then(None).otherwise(total.sqrt())
 
 
-def proportion_moe(numerator: pl.Expr, denominator: pl.Expr, moe_numerator: pl.Expr, moe_denominator: pl.Expr) -> pl.Expr:
+def proportion_moe(
+    numerator: pl.Expr, denominator: pl.Expr, moe_numerator: pl.Expr, moe_denominator: pl.Expr
+) -> pl.Expr:
     """Margin of numerator/denominator where the numerator is a part of the denominator.
 
     Where the radicand is not positive the sign flips to plus, as for a ratio. A margin of the

@@ -43,7 +43,9 @@ class Region:
         if lost:
             raise RegionError(f"region {self.id}: the county list has no {', '.join(lost)}")
         if self.n_counties is not None and len(ids) != self.n_counties:
-            raise RegionError(f"region {self.id}: declared with {self.n_counties} counties, but the list has {len(ids)}")
+            raise RegionError(
+                f"region {self.id}: declared with {self.n_counties} counties, but the list has {len(ids)}"
+            )
         return selected
 
 
@@ -56,7 +58,9 @@ def _build(region_id: str, entry: Mapping[str, Any]) -> Region:
         wrong = [s for s in states if not re.fullmatch(r"\d{2}", str(s))]
         wrong += [c for c in counties if not re.fullmatch(r"\d{5}", str(c))]
         if wrong or not (states or counties):
-            raise RegionError(f"region {region_id}: needs two-digit states or five-digit counties, not {wrong or 'none'}")
+            raise RegionError(
+                f"region {region_id}: needs two-digit states or five-digit counties, not {wrong or 'none'}"
+            )
     return Region(
         id=region_id,
         title=entry.get("title", region_id),
@@ -80,4 +84,6 @@ def find_region(region_id: str, configured: Mapping[str, Any] | None = None) -> 
     if all(re.fullmatch(r"\d{2}(\d{3})?", code) for code in codes):
         entry = {"states": [c for c in codes if len(c) == 2], "counties": [c for c in codes if len(c) == 5]}
         return _build(region_id, entry)
-    raise RegionError(f"region {region_id!r} is unknown; known are {', '.join(sorted(entries))}, or FIPS codes by comma")
+    raise RegionError(
+        f"region {region_id!r} is unknown; known are {', '.join(sorted(entries))}, or FIPS codes by comma"
+    )

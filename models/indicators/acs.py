@@ -6,7 +6,7 @@ import polars as pl
 
 from models.engine.margins import proportion_moe, standard_error, sum_moe
 from models.geography.counties import COUNTY_VINTAGE
-from models.indicators.indicator import FRAME, Absent
+from models.indicators.indicator import FRAME, AbsentError
 
 TABLE = "core.census_acs5_county"
 _TERM = re.compile(r"([+-]?)([BCS]\d{4,5}[A-Z]*(?:_C\d{2})?_\d{3})")
@@ -34,14 +34,14 @@ def _sum(parts: list[tuple[int, str]]) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _wide(acs: pl.DataFrame, cells: list[str]) -> pl.DataFrame:
-    """One row a county and vintage, for the vintages that hold every cell; else Absent."""
+    """One row a county and vintage, for the vintages that hold every cell; else AbsentError."""
     held = acs.filter(pl.col("cell").is_in(cells))
     by_vintage = held.group_by("vintage").agg(pl.col("cell").unique())
     whole = [vintage for vintage, found in by_vintage.iter_rows() if set(cells) <= set(found)]
     if not whole:
         have = set(held["cell"])
         lacking = [cell for cell in cells if cell not in have] or cells
-        raise Absent(
+        raise AbsentError(
             f"no landed vintage holds the ACS cells {', '.join(lacking)}",
             f"census_acs5/{COUNTY_VINTAGE}/county/{lacking[0][:-4]}.json",
         )
@@ -75,7 +75,7 @@ def share(acs: pl.DataFrame, numerator: str, denominator: str, *, complement: bo
         Rows as `FRAME` declares; null where the denominator is zero or a cell has no estimate.
 
     Raises:
-        Absent: no vintage holds all cells.
+        AbsentError: no vintage holds all cells.
     """
     top, bottom = terms(numerator), terms(denominator)
     wide = _wide(acs, list(dict.fromkeys(cell for _, cell in top + bottom)))

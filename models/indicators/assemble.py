@@ -8,7 +8,7 @@ import polars as pl
 from models.engine.margins import Z90
 from models.engine.shrinkage import fit_prior, shrink
 from models.geography.counties import COUNTY_VINTAGE, to_vintage, why_unmatched
-from models.indicators.indicator import BOUNDS, FRAME, Absent, Indicator, Inputs
+from models.indicators.indicator import BOUNDS, FRAME, AbsentError, Indicator, Inputs
 
 CV_GOOD, CV_USABLE = 0.12, 0.40
 
@@ -38,11 +38,13 @@ def assemble(indicator: Indicator, tables: Inputs, counties: pl.DataFrame) -> tu
     absent: list[AbsentPart] = []
     try:
         frame = indicator.compute(tables)
-    except Absent as gone:
+    except AbsentError as gone:
         absent.append(AbsentPart(part, gone.reason, gone.file_missing))
         frame = pl.DataFrame(schema=FRAME)
         if indicator.native_level == "county":
-            frame = counties.select("geo_id", period=pl.lit(COUNTY_VINTAGE)).join(frame, on=["geo_id", "period"], how="left")
+            frame = counties.select("geo_id", period=pl.lit(COUNTY_VINTAGE)).join(
+                frame, on=["geo_id", "period"], how="left"
+            )
             frame = frame.with_columns(note=pl.lit(gone.reason))
         return _finish(indicator, frame, "absent"), absent
     if indicator.native_level == "county":
@@ -87,8 +89,8 @@ def _finish(indicator: Indicator, frame: pl.DataFrame, kind_of_null: str) -> pl.
         return indicator.table.empty()
     known = pl.col("value").is_not_null()
     cv = pl.col("se") / pl.col("value_direct").abs()
-    quality = pl.when(~known).then(3).when(pl.col("se").is_null()).then(2)
-    quality = quality.when(cv <= CV_GOOD).then(1).when(cv <= CV_USABLE).then(2).otherwise(3)
+    usable = pl.when(pl.col("se").is_null() | (cv > CV_GOOD)).then(2).otherwise(1)
+    quality = pl.when(~known | (cv > CV_USABLE)).then(3).otherwise(usable)
     shrunk = pl.col("share_borrowed").fill_null(0) > 0
     return indicator.table.conform(
         pl.concat(groups).with_columns(

@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.indicators import acs
-from models.indicators.indicator import FRAME, Absent, Inputs, indicator
+from models.indicators.indicator import FRAME, AbsentError, Inputs, indicator
 
 _FRANCHINO = (
     "Caregiver strain, conflict with parents and involvement of child protection recur in Franchino-Olsen 2019, "
@@ -88,7 +88,9 @@ def children_in_care_count(tables: Inputs) -> pl.DataFrame:
     """Known only for whole states: never allocated to counties."""
     care = tables["core.acf_afcars_state"].filter(pl.col("measure") == "Number in foster care on September 30")
     if care.is_empty():
-        raise Absent("no AFCARS numbers at a glance were landed", "acf_afcars/2021/afcars_fy2021_glance_by_state.csv")
+        raise AbsentError(
+            "no AFCARS numbers at a glance were landed", "acf_afcars/2021/afcars_fy2021_glance_by_state.csv"
+        )
     return care.select(
         "geo_id",
         period=pl.col("period").str.tail(4),

@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.indicators import acs
-from models.indicators.indicator import FRAME, Absent, Inputs, indicator
+from models.indicators.indicator import FRAME, AbsentError, Inputs, indicator
 
 _COVENANT = (
     "Of 911 homeless young people in 13 cities 19 % had been trafficked (Covenant House, Loyola and Penn 2017, "
@@ -98,7 +98,9 @@ def homeless_people_count(tables: Inputs) -> pl.DataFrame:
     """Known only for a whole Continuum of Care, so it ranks no county inside one."""
     pit = tables["core.hud_pit_coc"].filter(pl.col("measure") == "Overall Homeless")
     if pit.is_empty():
-        raise Absent("no Point-in-Time workbook by CoC was landed", "hud_pit/2024/2007-2024-PIT-Counts-by-CoC.xlsb")
+        raise AbsentError(
+            "no Point-in-Time workbook by CoC was landed", "hud_pit/2024/2007-2024-PIT-Counts-by-CoC.xlsb"
+        )
     return pit.select(
         "geo_id",
         "period",

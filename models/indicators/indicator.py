@@ -29,7 +29,7 @@ class IndicatorError(ValueError):
     """An indicator that is wrongly declared."""
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """What an indicator needs is in none of the landed files."""
 
     def __init__(self, reason: str, file_missing: str) -> None:
@@ -77,7 +77,9 @@ class Indicator:
     @property
     def cells(self) -> tuple[str, ...]:
         """ACS cells that the indicator needs, in order, each once."""
-        return tuple(dict.fromkeys(re.findall(r"[BCS]\d{4,5}[A-Z]*(?:_C\d{2})?_\d{3}", self.numerator + " " + self.denominator)))
+        return tuple(
+            dict.fromkeys(re.findall(r"[BCS]\d{4,5}[A-Z]*(?:_C\d{2})?_\d{3}", self.numerator + " " + self.denominator))
+        )
 
     @property
     def table(self) -> Table:
@@ -90,19 +92,23 @@ class Indicator:
             f"Error model: {self.error}.",
             columns=_columns(lower, None if upper == float("inf") else upper, UNITS[self.unit]),
             primary_key=("geo_level", "geo_id", "indicator_id", "period"),
+            # County indicators always list every county; others list what their publisher lists.
+            may_be_empty=self.native_level != "county",
         )
 
 
-FRAME = {
-    "geo_id": pl.String,
-    "period": pl.String,
-    "source_period": pl.String,
-    "vintage": pl.String,
-    "value": pl.Float64,
-    "se": pl.Float64,
-    "note": pl.String,
-    "snapshot_sha256": pl.String,
-}
+FRAME = pl.Schema(
+    {
+        "geo_id": pl.String,
+        "period": pl.String,
+        "source_period": pl.String,
+        "vintage": pl.String,
+        "value": pl.Float64,
+        "se": pl.Float64,
+        "note": pl.String,
+        "snapshot_sha256": pl.String,
+    }
+)
 """What an indicator function returns: direct values with their standard errors."""
 
 
@@ -114,27 +120,54 @@ def _columns(minimum: float | None, maximum: float | None, unit: str) -> tuple[C
         geo_level(*GEO_LEVELS),
         geo_id(*GEO_LEVELS),
         Column("indicator_id", pl.String, "The indicator; see meta.indicators.", nullable=False),
-        Column("period", pl.String, "The year that the value stands for: the last year of source_period.", nullable=False,
-               pattern=r"^\d{4}$"),
+        Column(
+            "period",
+            pl.String,
+            "The year that the value stands for: the last year of source_period.",
+            nullable=False,
+            pattern=r"^\d{4}$",
+        ),
         Column("source_period", pl.String, "The time that the publisher's figures describe."),
         Column("vintage", pl.String, "The publisher's release."),
-        number("value", "The value that indices use: the posterior mean where the indicator is shrunken, else as published."),
+        number(
+            "value",
+            "The value that indices use: the posterior mean where the indicator is shrunken, else as published.",
+        ),
         number("value_direct", "The value computed from the publisher's figures alone."),
         number("value_lower", "Lower bound of the 90 % interval of `value`."),
         number("value_upper", "Upper bound of the 90 % interval of `value`."),
         Column("value_kind", pl.String, "What the row holds.", nullable=False, allowed=("exact", "missing", "absent")),
         Column("se", pl.Float64, "Standard error of `value_direct` from sampling.", unit=unit, minimum=0),
-        Column("native_level", pl.String, "The level at which the publisher knows the figure.", nullable=False,
-               allowed=GEO_LEVELS),
-        Column("share_borrowed", pl.Float64, "Share of `value` that comes from the nation's distribution.",
-               unit="share, 0 to 1", minimum=0, maximum=1),
-        Column("is_modelled", pl.Boolean, "Whether `value` comes from a model, the publisher's or ours.", nullable=False),
+        Column(
+            "native_level",
+            pl.String,
+            "The level at which the publisher knows the figure.",
+            nullable=False,
+            allowed=GEO_LEVELS,
+        ),
+        Column(
+            "share_borrowed",
+            pl.Float64,
+            "Share of `value` that comes from the nation's distribution.",
+            unit="share, 0 to 1",
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            "is_modelled", pl.Boolean, "Whether `value` comes from a model, the publisher's or ours.", nullable=False
+        ),
         Column("is_imputed", pl.Boolean, "Whether `value` was predicted from other indicators.", nullable=False),
-        Column("quality", pl.Int8, "1 good: coefficient of variation up to 12 %; 2 usable: up to 40 %; 3 do not act.",
-               nullable=False, minimum=1, maximum=3),
+        Column(
+            "quality",
+            pl.Int8,
+            "1 good: coefficient of variation up to 12 %; 2 usable: up to 40 %; 3 do not act.",
+            nullable=False,
+            minimum=1,
+            maximum=3,
+        ),
         Column("note", pl.String, "What a reader of this row must know."),
         Column("snapshot_sha256", pl.String, "SHA-256 of the publisher's files behind the row; see meta.snapshots."),
-    )  # fmt: skip
+    )
 
 
 VALUES = Table(
@@ -190,9 +223,22 @@ def indicator(
         if problems:
             raise IndicatorError(f"indicator {id}: {'; '.join(problems)}")
         _REGISTRY[id] = Indicator(
-            id, title, topic, definition, universe, numerator, denominator, direction, unit, error, native_level,
-            tables, is_modelled, reference, compute,
-        )  # fmt: skip
+            id,
+            title,
+            topic,
+            definition,
+            universe,
+            numerator,
+            denominator,
+            direction,
+            unit,
+            error,
+            native_level,
+            tables,
+            is_modelled,
+            reference,
+            compute,
+        )
         return _REGISTRY[id]
 
     return register

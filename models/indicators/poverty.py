@@ -4,7 +4,7 @@ import polars as pl
 
 from models.engine.margins import Z90
 from models.indicators import acs
-from models.indicators.indicator import FRAME, Absent, Inputs, indicator
+from models.indicators.indicator import FRAME, AbsentError, Inputs, indicator
 
 _FRANCHINO = "Poverty and material need recur as risk factors in Franchino-Olsen 2019, 10.1177/1524838018821956."
 
@@ -27,7 +27,7 @@ def child_poverty_share(tables: Inputs) -> pl.DataFrame:
     """Read the modelled share; its standard error comes from the published 90 % interval."""
     saipe = tables["core.census_saipe_county"].filter(pl.col("geo_level") == "county")
     if saipe.is_empty():
-        raise Absent("no SAIPE county workbook was landed", "census_saipe/2023/est23all.xls")
+        raise AbsentError("no SAIPE county workbook was landed", "census_saipe/2023/est23all.xls")
     interval = pl.col("poverty_0_17_share_upper") - pl.col("poverty_0_17_share_lower")
     return saipe.select(
         "geo_id",

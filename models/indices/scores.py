@@ -40,24 +40,52 @@ def _columns() -> tuple[Column, ...]:
         score("score", "Mean of the score over all draws; null below the index's min_coverage."),
         score("score_p05", "Lower bound of the 90 % interval of the score."),
         score("score_p95", "Upper bound of the 90 % interval of the score."),
-        Column("percentile", pl.Float64, "Share of the reference population with a lower score, in per cent.",
-               unit="per cent of areas, higher = greater need", minimum=0, maximum=100),
-        Column("rank", pl.Int64, "Rank of the mean rank among the region's areas; 1 = greatest need.", minimum=1,
-               unit="rank, 1 = greatest need"),
+        Column(
+            "percentile",
+            pl.Float64,
+            "Share of the reference population with a lower score, in per cent.",
+            unit="per cent of areas, higher = greater need",
+            minimum=0,
+            maximum=100,
+        ),
+        Column(
+            "rank",
+            pl.Int64,
+            "Rank of the mean rank among the region's areas; 1 = greatest need.",
+            minimum=1,
+            unit="rank, 1 = greatest need",
+        ),
         rank("rank_mean", "Mean rank over all draws."),
         rank("rank_p05", "Lower bound of the 90 % interval of the rank."),
         rank("rank_p95", "Upper bound of the 90 % interval of the rank."),
         Column("n_ranked", pl.Int64, "How many areas of the region are ranked.", nullable=False, minimum=0),
         *(chance(f"p_top_{k}", f"among the {k} of greatest need") for k in TOP),
         chance("p_top_10pct", "in the tenth of the region with the greatest need"),
-        Column("tier", pl.Int64, "Tier of areas that cannot be told apart; null until the engine draws tiers.", minimum=1),
+        Column(
+            "tier", pl.Int64, "Tier of areas that cannot be told apart; null until the engine draws tiers.", minimum=1
+        ),
         chance("tier_probability", "in its tier; null until the engine draws tiers"),
-        Column("coverage", pl.Float64, "Share of the members' weight that was observed for the area.", unit="share, 0 to 1",
-               nullable=False, minimum=0, maximum=1),
-        Column("quality", pl.Int8, "1 good: coverage of 0.8 or more; 2 usable; 3 do not act: below min_coverage.",
-               nullable=False, minimum=1, maximum=3),
-        Column("is_simulated", pl.Boolean, "Whether the figures are SIMULATED and describe no real place.", nullable=False),
-    )  # fmt: skip
+        Column(
+            "coverage",
+            pl.Float64,
+            "Share of the members' weight that was observed for the area.",
+            unit="share, 0 to 1",
+            nullable=False,
+            minimum=0,
+            maximum=1,
+        ),
+        Column(
+            "quality",
+            pl.Int8,
+            "1 good: coverage of 0.8 or more; 2 usable; 3 do not act: below min_coverage.",
+            nullable=False,
+            minimum=1,
+            maximum=3,
+        ),
+        Column(
+            "is_simulated", pl.Boolean, "Whether the figures are SIMULATED and describe no real place.", nullable=False
+        ),
+    )
 
 
 SCORES = Table(
@@ -85,19 +113,31 @@ def _newest(frame: pl.DataFrame, spec: IndexSpec, member: MemberSpec) -> pl.Data
     """The newest period with any value that is neither after the reference year nor too old."""
     year = pl.col("period").cast(pl.Int64)
     fresh = frame.filter(
-        (year <= spec.reference_year) & (year >= spec.reference_year - member.max_age_years) & pl.col("value").is_not_null()
+        (year <= spec.reference_year)
+        & (year >= spec.reference_year - member.max_age_years)
+        & pl.col("value").is_not_null()
     )
     return frame.filter(pl.col("period") == fresh["period"].max()) if fresh.height else frame.clear()
 
 
 def _indicator_member(
-    indicator: Indicator, spec: IndexSpec, member: MemberSpec, values: pl.DataFrame, population: pl.DataFrame, n_draws: int, seed: int
+    indicator: Indicator,
+    spec: IndexSpec,
+    member: MemberSpec,
+    values: pl.DataFrame,
+    population: pl.DataFrame,
+    n_draws: int,
+    seed: int,
 ) -> Member:
-    frame = population.select("geo_id").join(_newest(values, spec, member), on="geo_id", how="left", maintain_order="left")
+    frame = population.select("geo_id").join(
+        _newest(values, spec, member), on="geo_id", how="left", maintain_order="left"
+    )
     point = frame["value"].to_numpy().astype(float)
     half = ((frame["value_upper"] - frame["value_lower"]) / 2).to_numpy().astype(float)
     # Clipped bounds understate the error at the edge of the support: the wider side holds.
-    wide = np.fmax((frame["value_upper"] - frame["value"]).to_numpy(), (frame["value"] - frame["value_lower"]).to_numpy())
+    wide = np.fmax(
+        (frame["value_upper"] - frame["value"]).to_numpy(), (frame["value"] - frame["value_lower"]).to_numpy()
+    )
     sd = np.fmax(half, wide.astype(float)) / Z90
     # A value whose error nobody published must not look the surest of all: it counts as missing.
     unknown = ~np.isfinite(sd)
@@ -184,20 +224,9 @@ def score(
     joined = region.select("geo_id", "geo_name").join(table, on="geo_id", how="left", maintain_order="left")
     joined = joined.with_columns(pl.col("enough").fill_null(False), pl.col("coverage").fill_null(0.0))
     ranked = joined.filter("enough")
-    if ranked.height:
-        ranks = summarise(result.draws[:, ranked["position"].to_numpy()])
-        columns = {
-            "rank": ranks.rank, "rank_mean": ranks.mean, "rank_p05": ranks.p05, "rank_p95": ranks.p95,
-            **{f"p_top_{k}": ranks.p_top[k] for k in TOP}, "p_top_10pct": ranks.p_top_tenth,
-        }  # fmt: skip
-        joined = joined.join(
-            ranked.select("geo_id").with_columns(pl.Series(name, array) for name, array in columns.items()),
-            on="geo_id",
-            how="left",
-        )
-    else:
-        names = ["rank", "rank_mean", "rank_p05", "rank_p95", *(f"p_top_{k}" for k in TOP), "p_top_10pct"]
-        joined = joined.with_columns(pl.lit(None, pl.Float64).alias(name) for name in names)
+    joined = joined.join(
+        _ranks(result.draws[:, ranked["position"].to_numpy()], ranked["geo_id"]), on="geo_id", how="left"
+    )
     who = "simulated" if is_simulated else "us"
     frame = joined.with_columns(
         pl.col("score", "score_p05", "score_p95", "percentile").fill_nan(None),
@@ -208,10 +237,32 @@ def score(
         n_ranked=pl.lit(ranked.height),
         tier=pl.lit(None),
         tier_probability=pl.lit(None),
-        quality=pl.when(~pl.col("enough")).then(3).when(pl.col("coverage") >= COVERAGE_GOOD - 1e-9).then(1).otherwise(2),
+        quality=pl.when(~pl.col("enough"))
+        .then(3)
+        .when(pl.col("coverage") >= COVERAGE_GOOD - 1e-9)
+        .then(1)
+        .otherwise(2),
         is_simulated=pl.lit(is_simulated),
     ).drop("enough", "position")
     return score_table(spec).conform(frame), _absent_members(spec, values)
+
+
+def _ranks(draws: Draws, geo_ids: pl.Series) -> pl.DataFrame:
+    """The rank columns of `SCORES` for the ranked areas; without any, no rows."""
+    if geo_ids.is_empty():
+        columns: dict[str, object] = {}
+    else:
+        ranks = summarise(draws)
+        columns = {
+            "rank": ranks.rank,
+            "rank_mean": ranks.mean,
+            "rank_p05": ranks.p05,
+            "rank_p95": ranks.p95,
+            "p_top_10pct": ranks.p_top_tenth,
+            **{f"p_top_{k}": ranks.p_top[k] for k in TOP},
+        }
+    names = ["rank", "rank_mean", "rank_p05", "rank_p95", "p_top_10pct", *(f"p_top_{k}" for k in TOP)]
+    return pl.DataFrame({"geo_id": geo_ids, **{name: columns.get(name, []) for name in names}})
 
 
 def _absent_members(spec: IndexSpec, values: Mapping[str, pl.DataFrame]) -> list[AbsentPart]:
@@ -221,7 +272,7 @@ def _absent_members(spec: IndexSpec, values: Mapping[str, pl.DataFrame]) -> list
             continue
         newest = values[member.id].filter(pl.col("value").is_not_null())["period"].max()
         why = (
-            f"its newest value is of {newest}, and the index takes none older than {member.max_age_years} years"
+            f"its newest value is of {newest!s}, and the index takes none older than {member.max_age_years} years"
             if newest
             else f"indicator.{member.id} has no value"
         )

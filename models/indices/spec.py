@@ -19,9 +19,19 @@ DEFAULT_MAX_AGE = 5
 # From the smallest area to the largest: a figure known only for a larger area ranks no smaller one.
 _SIZE = {"tract": 0, "school_district": 1, "county": 2, "coc": 3, "state": 4, "us": 5}
 _INDEX_KEYS = {
-    "id", "title", "question", "geo_level", "reference_year", "reference_population", "normalisation", "aggregation",
-    "missing", "min_coverage", "members", "approved_by",
-}  # fmt: skip
+    "id",
+    "title",
+    "question",
+    "geo_level",
+    "reference_year",
+    "reference_population",
+    "normalisation",
+    "aggregation",
+    "missing",
+    "min_coverage",
+    "members",
+    "approved_by",
+}
 _MEMBER_KEYS = {"indicator", "index", "weight", "max_age_years", "rationale"}
 
 
@@ -143,7 +153,9 @@ def judge(specs: Iterable[IndexSpec], indicators: Mapping[str, Indicator]) -> No
                 raise DeclarationError(f"{spec.id}: {member.id} belongs to the topic {indicator.topic}")
     twice = [name for name, count in seen.items() if count > 1]
     if twice:
-        raise DeclarationError(f"a member belongs to exactly one index, but {', '.join(sorted(twice))} stands in several places")
+        raise DeclarationError(
+            f"a member belongs to exactly one index, but {', '.join(sorted(twice))} stands in several places"
+        )
     in_order(by_id)
 
 

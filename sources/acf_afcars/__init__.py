@@ -31,13 +31,19 @@ STATE = Table(
         Column("measure", pl.String, "Measure or category in the publisher's words.", nullable=False),
         Column("count", pl.Float64, "Number of children.", unit="children", minimum=0),
         Column("count_kind", pl.String, "What the cell says.", nullable=False, allowed=VALUE_KINDS),
-        Column("share", pl.Float64, "Share of the section as published, whole per cents.", unit="share, 0 to 1",
-               minimum=0, maximum=1),
+        Column(
+            "share",
+            pl.Float64,
+            "Share of the section as published, whole per cents.",
+            unit="share, 0 to 1",
+            minimum=0,
+            maximum=1,
+        ),
         SNAPSHOT,
     ),
     primary_key=("vintage", "period", "geo_id", "section", "measure"),
     may_be_empty=True,
-)  # fmt: skip
+)
 
 
 def parse(file: RawFile) -> dict[str, pl.DataFrame]:
@@ -88,8 +94,8 @@ SOURCE = Source(
     cadence="yearly",
     cadence_days=500,
     vintages=(Vintage("2021"),),
-    files=("afcars_fy*_glance_by_state.csv", "afcars_fy*_distributions_by_state.csv"),
     tables=(STATE,),
+    files={STATE.key: ("afcars_fy*_glance_by_state.csv", "afcars_fy*_distributions_by_state.csv")},
     parse=parse,
     not_live="The publisher offers state figures as PDF pages only: put the two CSV files into "
     "<DIR>/acf_afcars/<year>/ and run with --input DIR.",

@@ -33,7 +33,10 @@ def _table(level: str) -> Table:
             # No lower bound is declared: medians of net values may be negative; codes are turned to null.
             Column("estimate", pl.Float64, "Estimate, in the cell's own unit.", unit="as the table says", minimum=0),
             Column(
-                "moe", pl.Float64, "90 % margin of error; 0 where the estimate is controlled.", unit="as the estimate",
+                "moe",
+                pl.Float64,
+                "90 % margin of error; 0 where the estimate is controlled.",
+                unit="as the estimate",
                 minimum=0,
             ),
             Column("annotation", pl.String, "What the publisher said in place of the estimate or the margin."),
@@ -64,7 +67,9 @@ def _read_rows(file: RawFile) -> tuple[list[str], list[list[str | None]]]:
         raise ParseError(file.label, f"a column stands twice: {header}", row=1)
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
-            raise ParseError(file.label, f"must have {len(header)} values as its header, but has {len(row)}", row=number)
+            raise ParseError(
+                file.label, f"must have {len(header)} values as its header, but has {len(row)}", row=number
+            )
     return header, rows
 
 
@@ -97,7 +102,9 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     frames = []
     for cell in cells:
         pair = [
-            (pl.col(f"{cell}{kind}") if f"{cell}{kind}" in header else pl.lit(None, pl.String)).cast(pl.Float64).alias(name)
+            (pl.col(f"{cell}{kind}") if f"{cell}{kind}" in header else pl.lit(None, pl.String))
+            .cast(pl.Float64)
+            .alias(name)
             for kind, name in (("E", "estimate"), ("M", "moe"))
         ]
         frames.append(wide.select("geo_id", pl.col("NAME").alias("geo_name"), *pair).with_columns(cell=pl.lit(cell)))
@@ -150,8 +157,8 @@ SOURCE = Source(
     cadence="yearly, in December",
     cadence_days=400,
     vintages=(Vintage("2018", live=False), Vintage("2022", live=False), Vintage("2023")),
-    files=("county/*.json", "tract/*.json"),
     tables=(COUNTY, TRACT),
+    files={COUNTY.key: ("county/*.json",), TRACT.key: ("tract/*.json",)},
     parse=parse,
     fetch=_fetch,
 )

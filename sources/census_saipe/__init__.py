@@ -30,7 +30,12 @@ def _measures() -> tuple[Column, ...]:
         ]
         columns += [
             Column(
-                f"{prefix}_share{suffix}", pl.Float64, f"Share: {what}{note}.", unit="share, 0 to 1", minimum=0, maximum=1
+                f"{prefix}_share{suffix}",
+                pl.Float64,
+                f"Share: {what}{note}.",
+                unit="share, 0 to 1",
+                minimum=0,
+                maximum=1,
             )
             for suffix, note in _BOUNDS
         ]
@@ -52,9 +57,15 @@ COUNTY = Table(
     title="SAIPE poverty and income by county",
     description="Modelled poverty and median household income of the nation, states and counties, with published "
     "90 % bounds. SAIPE already borrows strength between counties: never shrink it again.",
-    columns=(VINTAGE, PERIOD, geo_level("us", "state", "county"), geo_id("us", "state", "county"), GEO_NAME)
-    + _measures()
-    + (SNAPSHOT,),
+    columns=(
+        VINTAGE,
+        PERIOD,
+        geo_level("us", "state", "county"),
+        geo_id("us", "state", "county"),
+        GEO_NAME,
+        *_measures(),
+        SNAPSHOT,
+    ),
     primary_key=("vintage", "geo_level", "geo_id"),
     may_be_empty=True,
 )
@@ -146,7 +157,10 @@ def _parse_county(file: RawFile) -> pl.DataFrame:
             continue
         if not (state.isdigit() and county.isdigit()):
             raise ParseError(
-                file.label, f"state and county codes must be digits, but are {state!r} and {county!r}", sheet=sheet, row=number
+                file.label,
+                f"state and county codes must be digits, but are {state!r} and {county!r}",
+                sheet=sheet,
+                row=number,
             )
         state, county = state.zfill(2), county.zfill(3)
         level = "us" if state == "00" else "state" if county == "000" else "county"
@@ -178,7 +192,10 @@ def _parse_district(file: RawFile) -> pl.DataFrame:
         state, district = (row[1] or "").strip(), (row[2] or "").strip()
         if not (state.isdigit() and district.isdigit()):
             raise ParseError(
-                file.label, f"state and district codes must be digits, but are {state!r} and {district!r}", sheet=sheet, row=number
+                file.label,
+                f"state and district codes must be digits, but are {state!r} and {district!r}",
+                sheet=sheet,
+                row=number,
             )
         population, children, poor = (
             _number(file, sheet, number, header, text)
@@ -226,8 +243,8 @@ SOURCE = Source(
     cadence="yearly, in December",
     cadence_days=400,
     vintages=(Vintage("2019", live=False), Vintage("2022", live=False), Vintage("2023")),
-    files=("est??all.xls", "ussd??.xls"),
     tables=(COUNTY, DISTRICT),
+    files={COUNTY.key: ("est??all.xls",), DISTRICT.key: ("ussd??.xls",)},
     parse=parse,
     fetch=fetch_addresses(_addresses),
 )

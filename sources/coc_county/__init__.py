@@ -30,10 +30,20 @@ CROSSWALK = Table(
     "A county that belongs to no CoC has a null coc_id.",
     columns=(
         VINTAGE,
-        Column("county_id", pl.String, "County FIPS of the crosswalk's own vintage; NONE where "
-               "the CoC is matched to no county.", nullable=False, pattern=_COUNTY),
-        Column("coc_id", pl.String, "CoC number; both numbers where two share the ground; NONE where there is none.", nullable=False,
-               pattern=_COC),
+        Column(
+            "county_id",
+            pl.String,
+            "County FIPS of the crosswalk's own vintage; NONE where the CoC is matched to no county.",
+            nullable=False,
+            pattern=_COUNTY,
+        ),
+        Column(
+            "coc_id",
+            pl.String,
+            "CoC number; both numbers where two share the ground; NONE where there is none.",
+            nullable=False,
+            pattern=_COC,
+        ),
         Column("coc_name", pl.String, "Name of the CoC."),
         _share("population_share", "Share of the county's people who live in the CoC."),
         _share("poverty_share", "Share of the county's poor people who live in the CoC."),
@@ -43,7 +53,7 @@ CROSSWALK = Table(
     ),
     primary_key=("vintage", "county_id", "coc_id"),
     may_be_empty=True,
-)  # fmt: skip
+)
 
 
 def _read(file: RawFile) -> list[dict[str, str]]:
@@ -114,8 +124,8 @@ SOURCE = Source(
     cadence="irregular",
     cadence_days=3650,
     vintages=(Vintage("2017"), Vintage("2025", live=False)),
-    files=("county_coc_match.csv", "coc_county_*.csv"),
     tables=(CROSSWALK,),
+    files={CROSSWALK.key: ("county_coc_match.csv", "coc_county_*.csv")},
     parse=parse,
     fetch=fetch_addresses(_addresses),
 )

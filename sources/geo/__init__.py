@@ -17,7 +17,9 @@ COUNTY = Table(
         geo_level("county"),
         geo_id("county"),
         GEO_NAME,
-        Column("geometry", pl.String, "GeoJSON geometry, WGS 84.", nullable=False, pattern=r'^\{"type": ?"(Multi)?Polygon"'),
+        Column(
+            "geometry", pl.String, "GeoJSON geometry, WGS 84.", nullable=False, pattern=r'^\{"type": ?"(Multi)?Polygon"'
+        ),
         SNAPSHOT,
     ),
     primary_key=("vintage", "geo_id"),
@@ -83,8 +85,8 @@ SOURCE = Source(
     cadence="yearly",
     cadence_days=800,
     vintages=(Vintage("2023"),),
-    files=("counties-10m.topojson",),
     tables=(COUNTY,),
+    files={COUNTY.key: ("counties-10m.topojson",)},
     parse=parse,
     not_live="The Census Bureau publishes boundaries as shapefiles, which are not read yet: put a TopoJSON file into "
     "<DIR>/geo/2023/ and run with --input DIR.",

@@ -40,7 +40,9 @@ def _table(level: str, what: str) -> Table:
             GEO_NAME,
             Column("publisher_code", pl.String, "Code as HUD prints it; a letter behind it refers to a footnote."),
             Column("measure", pl.String, "HUD's column title without its year.", nullable=False),
-            Column("count", pl.Float64, "The figure; persons unless the measure says otherwise.", unit="persons", minimum=0),
+            Column(
+                "count", pl.Float64, "The figure; persons unless the measure says otherwise.", unit="persons", minimum=0
+            ),
             Column("count_kind", pl.String, "What the cell says.", nullable=False, allowed=VALUE_KINDS),
             SNAPSHOT,
         ),
@@ -67,7 +69,9 @@ def _area(file: RawFile, sheet: str, row: int, code: str) -> tuple[str, str | No
 def _parse_sheet(file: RawFile, sheet: str, rows: list[tuple[str | None, ...]]) -> pl.DataFrame:
     header = [(title or "").strip() for title in rows[0]]
     if header[0] not in ("CoC Number", "State"):
-        raise ParseError(file.label, f"must begin with 'CoC Number' or 'State', but with {header[0]!r}", sheet=sheet, row=1)
+        raise ParseError(
+            file.label, f"must begin with 'CoC Number' or 'State', but with {header[0]!r}", sheet=sheet, row=1
+        )
     by_coc = header[0] == "CoC Number"
     text_columns = {"CoC Number", "CoC Name", "CoC Category", "State", ""}
     measures = [(j, re.sub(rf",\s*{sheet}$", "", title)) for j, title in enumerate(header) if title not in text_columns]
@@ -108,9 +112,13 @@ def _parse_sheet(file: RawFile, sheet: str, rows: list[tuple[str | None, ...]]) 
             corrections=known,
         )
     schema = {
-        "geo_id": pl.String, "geo_name": pl.String, "publisher_code": pl.String,
-        "measure": pl.String, "count": pl.Float64, "count_kind": pl.String,
-    }  # fmt: skip
+        "geo_id": pl.String,
+        "geo_name": pl.String,
+        "publisher_code": pl.String,
+        "measure": pl.String,
+        "count": pl.Float64,
+        "count_kind": pl.String,
+    }
     return pl.DataFrame(records, schema=schema, orient="row").with_columns(
         vintage=pl.lit(file.vintage),
         period=pl.lit(sheet),
@@ -149,8 +157,8 @@ SOURCE = Source(
     cadence="yearly, in December",
     cadence_days=400,
     vintages=(Vintage("2018", live=False), Vintage("2024")),
-    files=("*-PIT-Counts-by-CoC.xls[xb]", "*-PIT-Counts-by-State.xls[xb]"),
     tables=(COC, STATE),
+    files={COC.key: ("*-PIT-Counts-by-CoC.xls[xb]",), STATE.key: ("*-PIT-Counts-by-State.xls[xb]",)},
     parse=parse,
     fetch=fetch_addresses(_addresses),
     corrections=_CORRECTIONS,

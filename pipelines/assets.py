@@ -186,11 +186,10 @@ def _core_assets(home: Home, source: Source) -> dg.AssetsDefinition:
 
 
 def _absent_source(home: Home, source: Source, table: Table) -> AbsentPart:
-    newest = source.vintages[-1].id
-    reason = (
-        source.not_live if home.settings.input == LIVE and source.not_live else "the input has no file for this table"
-    )
-    return AbsentPart(table.key, reason, f"{source.id}/{newest}/{' or '.join(source.files)}")
+    reason = "the input has no file for this table"
+    if home.settings.input == LIVE and source.not_live:
+        reason = source.not_live
+    return AbsentPart(table.key, reason, f"{source.id}/{source.vintages[-1].id}/{' or '.join(source.files[table.key])}")
 
 
 def counties_of(home: Home) -> pl.DataFrame:

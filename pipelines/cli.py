@@ -59,8 +59,8 @@ def _print_areas(console: Console, areas: list[summary.Area], state: summary.Sta
     title = f"Greatest priority, region {state.region}, release {state.release}"
     table = Table(
         title=("SIMULATED DATA, NO REAL PLACE: " if state.is_simulated else "") + title,
-        caption="Conditions of places, in order of mean rank, 1 = greatest need; brackets hold 90 % intervals. coverage: share of the "
-        "index observed; quality 1 good, 2 usable, 3 do not act.",
+        caption="Conditions of places, in order of mean rank, 1 = greatest need; brackets hold 90 % "
+        "intervals. coverage: share of the index observed; quality 1 good, 2 usable, 3 do not act.",
         box=box.SIMPLE if console.is_terminal else box.ASCII2,
         title_justify="left",
         caption_justify="left",

@@ -5,8 +5,8 @@ suite (`quality.gx`), the column schema in the Dagster UI, the comments and the 
 published warehouse.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -61,7 +61,6 @@ class Table:
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
     may_be_empty: bool = False
-    tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

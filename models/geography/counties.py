@@ -3,6 +3,8 @@
 Changes since 2013, after https://www.census.gov/programs-surveys/geography/technical-documentation/county-changes.html
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 
 COUNTY_VINTAGE = "2023"
@@ -19,13 +21,16 @@ def national(counties: pl.DataFrame) -> pl.DataFrame:
     return counties.filter(~pl.col("geo_id").str.head(2).is_in(_TERRITORIES))
 
 
-def why_unmatched(geo_id: str) -> str:
-    """Why a county code of a file has no counterpart in the declared vintage."""
-    if geo_id in _SPLIT:
-        return _SPLIT[geo_id]
-    if geo_id in _OLD_CONNECTICUT:
-        return f"{geo_id} is a former county of Connecticut, which nine planning regions replaced in 2022"
-    return f"{geo_id} is no county of vintage {COUNTY_VINTAGE}"
+def why_unmatched(geo_ids: Sequence[str]) -> str:
+    """Why county codes of a file have no counterpart in the declared vintage, in one sentence."""
+    reasons = [_SPLIT[geo_id] for geo_id in geo_ids if geo_id in _SPLIT]
+    connecticut = [geo_id for geo_id in geo_ids if geo_id in _OLD_CONNECTICUT]
+    if connecticut:
+        reasons.append(f"Connecticut's former counties {', '.join(connecticut)} gave way to planning regions in 2022")
+    unknown = [geo_id for geo_id in geo_ids if geo_id not in _SPLIT and geo_id not in _OLD_CONNECTICUT]
+    if unknown:
+        reasons.append(f"{', '.join(unknown)} are no counties of vintage {COUNTY_VINTAGE}")
+    return "; ".join(reasons)
 
 
 def to_vintage(frame: pl.DataFrame, counties: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

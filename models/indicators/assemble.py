@@ -50,8 +50,8 @@ def assemble(indicator: Indicator, tables: Inputs, counties: pl.DataFrame) -> tu
     if indicator.native_level == "county":
         frame, lost = to_vintage(frame, counties)
         if lost:
-            reasons = "; ".join(why_unmatched(geo_id) for geo_id in lost)
-            absent.append(AbsentPart(part, f"not carried over to county vintage {COUNTY_VINTAGE}: {reasons}", None))
+            reason = f"not carried over to county vintage {COUNTY_VINTAGE}: {why_unmatched(lost)}"
+            absent.append(AbsentPart(part, reason, None))
         periods = frame.select("period", "source_period", "vintage").unique().sort("period")
         frame = (
             counties.select("geo_id")

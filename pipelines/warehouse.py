@@ -68,6 +68,22 @@ def _judge_again(home: Home, frames: dict[str, pl.DataFrame]) -> list[CheckResul
     return results
 
 
+def _trace(home: Home, frames: dict[str, pl.DataFrame]) -> None:
+    """Refuse tables that name files which the landing has since replaced: their rows could not be traced."""
+    landed = {snapshot.sha256 for snapshot in home.landing.snapshots()}
+    behind = []
+    for key, frame in frames.items():
+        if "snapshot_sha256" in frame.columns:
+            named = frame["snapshot_sha256"].drop_nulls().unique().str.split(",").explode()
+            if not landed.issuperset(named.drop_nulls()):
+                behind.append(key)
+    if behind:
+        raise PublishError(
+            "not published, the released file stays: these tables were read from files that have been replaced since, "
+            f"materialize them first: {', '.join(behind)}"
+        )
+
+
 def _literal(text: str) -> str:
     """SQL has no parameters in COMMENT; the texts are our own declarations, never data."""
     return "'" + text.replace("'", "''") + "'"
@@ -198,6 +214,7 @@ def publish(home: Home) -> Release:
     check_binding(home.settings)
     frames = {key: home.tables.read(key) for key in catalogue()}
     checks = _judge_again(home, frames)
+    _trace(home, frames)
     record(home, "published", checks)
     home.published.mkdir(parents=True, exist_ok=True)
     for stray in home.published.glob(".staging-*"):

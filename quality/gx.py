@@ -7,6 +7,7 @@ A table's suite is generated from its declaration, and hand-written expectations
 import importlib
 import importlib.util
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -134,19 +135,22 @@ def judge(table: Table, frame: pl.DataFrame, severity: Severity | None = None) -
     suite = gx.ExpectationSuite(table.key, expectations=expectations)
     keys = [name for name in table.primary_key if name in frame.columns]
     trace = [name for name in ("snapshot_sha256",) if name in frame.columns and name not in keys]
-    validated = batch_definition.get_batch({"dataframe": frame.to_pandas()}).validate(
-        suite,
-        result_format={
-            "result_format": "SUMMARY",
-            "unexpected_index_column_names": keys + trace,
-            "partial_unexpected_count": EXAMPLES,
-        },
-    )
+    with warnings.catch_warnings():
+        # pandas doubts that a pattern with groups is meant to match; ours are.
+        warnings.filterwarnings("ignore", message="This pattern is interpreted as a regular expression")
+        validated = batch_definition.get_batch({"dataframe": frame.to_pandas()}).validate(
+            suite,
+            result_format={
+                "result_format": "SUMMARY",
+                "unexpected_index_column_names": keys + trace,
+                "partial_unexpected_count": EXAMPLES,
+            },
+        )
     results = []
     for item in validated.to_json_dict()["results"]:
         config = item["expectation_config"]
-        if item["exception_info"].get("raised_exception"):
-            raise RuntimeError(f"{table.key}: {config['type']} could not be evaluated: {item['exception_info']}")
+        if failure := _failure(item["exception_info"]):
+            raise RuntimeError(f"{table.key}: {config['type']} could not be evaluated: {failure}")
         kwargs, result = config["kwargs"], item["result"]
         examples = result.get("partial_unexpected_index_list") or []
         results.append(
@@ -162,6 +166,12 @@ def judge(table: Table, frame: pl.DataFrame, severity: Severity | None = None) -
             )
         )
     return results
+
+
+def _failure(info: dict[str, Any]) -> str | None:
+    """Why an expectation could not be evaluated; told once, or once for each metric that it needs."""
+    told = [info] if "raised_exception" in info else list(info.values())
+    return next((str(one["exception_message"]) for one in told if one.get("raised_exception")), None)
 
 
 def _severity(expectation: Any) -> str:

@@ -82,7 +82,8 @@ def _impute(shares: list[NDArray[np.float32]], points: list[NDArray[np.float32]]
     scores = np.column_stack([norm.ppf(np.clip(p, *limits)) for p in points])
     complete = np.isfinite(scores).all(axis=1)
     m = len(shares)
-    correlation = np.corrcoef(scores[complete].T) if m > 1 and complete.sum() > m + 1 else np.eye(m)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = np.corrcoef(scores[complete].T) if m > 1 and complete.sum() > m + 1 else np.eye(m)
     # A constant member has no correlation with anything.
     correlation = np.where(np.isfinite(correlation), correlation, np.eye(m)) + 1e-6 * np.eye(m)
     missing = ~np.isfinite(scores)

@@ -56,6 +56,9 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     glance = header == _GLANCE
     records = []
     for number, row in enumerate(reader, start=2):
+        # DictReader fills a short row with None and keeps what is too much under the key None.
+        if None in row or None in row.values():
+            raise ParseError(file.label, f"must have {len(header)} values as its header", row=number)
         fips = FIPS_BY_POSTAL.get((row["state"] or "").strip())
         if fips is None:
             raise ParseError(file.label, f"{row['state']!r} is no state", row=number)

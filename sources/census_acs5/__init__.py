@@ -70,6 +70,8 @@ def _read_rows(file: RawFile) -> tuple[list[str], list[list[str | None]]]:
             raise ParseError(
                 file.label, f"must have {len(header)} values as its header, but has {len(row)}", row=number
             )
+        if any(isinstance(value, list | dict) for value in row):
+            raise ParseError(file.label, "must hold text, numbers and nulls, but holds an array or an object", row=number)
     return header, rows
 
 
@@ -93,12 +95,15 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     )
     # Row numbers in errors count from the header, as an editor shows them.
     for name in variables:
-        bad = wide.with_row_index("row", offset=2).filter(
-            pl.col(name).is_not_null() & pl.col(name).cast(pl.Float64, strict=False).is_null()
-        )
+        # "NaN" and "inf" would pass as numbers, and no range catches them.
+        is_number = pl.col(name).cast(pl.Float64, strict=False).is_finite().fill_null(False)
+        bad = wide.with_row_index("row", offset=2).filter(pl.col(name).is_not_null() & ~is_number)
         if bad.height:
             raise ParseError(file.label, f"{name} must be a number, but is {bad[name][0]!r}", row=int(bad["row"][0]))
     cells = sorted({match["cell"] for name in variables if (match := _VARIABLE.match(name))})
+    lost = [cell for cell in cells if f"{cell}E" not in header]
+    if lost:
+        raise ParseError(file.label, f"must have the estimate {lost[0]}E, but has its margin alone", row=1)
     frames = []
     for cell in cells:
         pair = [

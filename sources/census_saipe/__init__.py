@@ -133,6 +133,8 @@ def _county_columns() -> list[tuple[str, str, float]]:
 def _find_header(file: RawFile, sheet: str, rows: list[tuple[str | None, ...]], expected: list[str]) -> int:
     for index, row in enumerate(rows[:10]):
         if list(row[: len(expected)]) == expected:
+            if added := [title for title in row[len(expected) :] if title]:
+                raise ParseError(file.label, f"has columns that nobody knows: {added}", sheet=sheet, row=index + 1)
             return index
     raise ParseError(file.label, f"must have a header row that reads {expected}", sheet=sheet)
 
@@ -171,7 +173,7 @@ def _parse_county(file: RawFile) -> pl.DataFrame:
             "geo_id": state + county if level == "county" else state,
             "geo_name": (row[3] or "").strip(),
         }
-        for (header, column, factor), text in zip(columns, row[4:], strict=True):
+        for (header, column, factor), text in zip(columns, row[4 : 4 + len(columns)], strict=True):
             value = _number(file, sheet, number, header, text)
             record[column] = None if value is None else round(value * factor, 6)
         records.append(record)

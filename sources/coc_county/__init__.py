@@ -71,6 +71,10 @@ def _read(file: RawFile) -> list[dict[str, str]]:
     rows = list(reader)
     if not rows:
         raise ParseError(file.label, "must have rows below its header, but has none")
+    for number, row in enumerate(rows, start=2):
+        # DictReader fills a short row with None and keeps what is too much under the key None.
+        if None in row or None in row.values():
+            raise ParseError(file.label, f"must have {len(header)} values as its header", row=number)
     return rows
 
 

@@ -1,0 +1,178 @@
+"""The product on real input: publishers' own figures by SQL, every county, and what is absent."""
+
+import polars as pl
+import pytest
+
+from models.geography.counties import COUNTY_VINTAGE
+from models.indicators.assemble import assemble
+from models.indicators.indicator import all_indicators
+from models.indices.scores import score
+from models.indices.spec import all_indices
+from pipelines.home import Home
+from pipelines.settings import resolve
+
+INDICES = {"poverty", "homelessness", "family_instability", "systemic_risk", "priority"}
+
+
+def pit(table: str, geo_id: str, period: str, measure: str = "Overall Homeless") -> str:
+    where = f"geo_id = '{geo_id}' AND period = '{period}' AND measure = '{measure}'"
+    return f"SELECT count FROM core.hud_pit_{table} WHERE {where}"
+
+
+def nation_of(table: str, period: str) -> str:
+    return f"SELECT sum(count) FROM core.hud_pit_{table} WHERE period = '{period}' AND measure = 'Overall Homeless'"
+
+
+def district(column: str) -> str:
+    return f"SELECT {column} FROM core.census_saipe_district WHERE geo_id = '2929280'"
+
+
+def poor_in_st_louis(column: str) -> str:
+    where = "geo_id = '29510' AND vintage = '2022' AND cell = 'B17001_002'"
+    return f"SELECT {column} FROM core.census_acs5_county WHERE {where}"
+
+
+def afcars(section: str, measure: str) -> str:
+    where = f"geo_id = '29' AND period = 'FY2021' AND section = '{section}' AND measure = '{measure}'"
+    return f"SELECT count FROM core.acf_afcars_state WHERE {where}"
+
+
+FIGURES = [
+    (
+        "SAIPE 2023, all ages, St. Louis City",
+        "SELECT poverty_all_ages_share FROM core.census_saipe_county WHERE geo_id = '29510' AND vintage = '2023'",
+        0.201,
+    ),
+    ("SAIPE 2022, district of St. Louis City, poor", district("poverty_5_17_related_count"), 11_227),
+    ("SAIPE 2022, district of St. Louis City, all", district("population_5_17_count"), 35_115),
+    ("ACS 2018-2022, poor in St. Louis City", poor_in_st_louis("estimate"), 58_373),
+    ("ACS 2018-2022, its margin", poor_in_st_louis("moe"), 3_125),
+    ("PIT 2018, MO-501", pit("coc", "MO-501", "2018"), 949),
+    ("PIT 2018, MO-501, youth", pit("coc", "MO-501", "2018", "Homeless Unaccompanied Youth (Under 25)"), 54),
+    ("PIT 2018, MO-500", pit("coc", "MO-500", "2018"), 450),
+    ("PIT 2018, IL-508", pit("coc", "IL-508", "2018"), 250),
+    ("PIT 2018, the nation by CoC", nation_of("coc", "2018"), 552_830),
+    ("PIT 2024, Missouri", pit("state", "29", "2024"), 7_312),
+    ("PIT 2024, Illinois", pit("state", "17", "2024"), 25_832),
+    ("PIT 2024, the nation by state", nation_of("state", "2024"), 771_480),
+    ("AFCARS FY2021, in care", afcars("glance", "Number in foster care on September 30"), 13_194),
+    ("AFCARS FY2021, emancipated", afcars("exits", "Emancipation"), 601),
+    (
+        "AFCARS FY2021, in care in Illinois",
+        "SELECT value FROM indicator.children_in_care_count WHERE geo_id = '17' AND period = '2021'",
+        21_086,
+    ),
+    (
+        "Kansas City survives under its footnote letter",
+        "SELECT count(DISTINCT period) FROM core.hud_pit_coc WHERE geo_id = 'MO-604' AND publisher_code = 'MO-604a'",
+        12,
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "sql", "figure"), FIGURES, ids=[what for what, _, _ in FIGURES])
+def test_publishers_figures_by_sql(region, what, sql, figure):
+    assert region.value(sql) == figure
+
+
+def test_every_county_of_the_region_has_a_row_in_every_index(region):
+    counts = dict(region.rows("SELECT index_id, count(DISTINCT geo_id) FROM risk.scores GROUP BY 1"))
+    assert counts == dict.fromkeys(INDICES, 123)
+    assert region.value("SELECT count(*) FROM risk.scores WHERE geo_id LIKE '29%' AND index_id = 'priority'") == 115
+    assert region.value("SELECT count(*) FROM risk.scores WHERE score IS NULL") == 0
+    assert region.value("SELECT count(*) FROM risk.scores WHERE is_simulated") == 0
+
+
+def test_the_nation_has_a_row_for_each_county_and_index(nation):
+    counts = dict(nation.rows("SELECT index_id, count(*) FROM risk.scores GROUP BY 1"))
+    assert counts == dict.fromkeys(INDICES, 3144)
+    unscored = {geo_id for (geo_id,) in nation.rows("SELECT geo_id FROM risk.priority WHERE score IS NULL")}
+    assert unscored <= {"15005", "48261", "48269", "48301"}  # Kalawao, Kenedy, King, Loving: a few dozen people each
+
+
+def test_a_county_has_the_same_score_in_the_nation_and_in_the_region(region, nation):
+    sql = """SELECT geo_id, index_id, score, score_p05, score_p95, percentile, coverage, reference_id FROM risk.scores
+             WHERE geo_id LIKE '29%' ORDER BY ALL"""
+    assert region.rows(sql) == nation.rows(sql)
+    ranks = "SELECT max(rank), max(n_ranked) FROM risk.priority"
+    assert region.rows(ranks) == [(123, 123)]
+    assert nation.rows(ranks)[0][0] > 3000
+
+
+def test_only_figures_known_for_counties_rank_counties(region):
+    larger = region.rows(
+        "SELECT i.indicator_id FROM meta.indicators i WHERE i.index_id IS NOT NULL AND i.native_level <> 'county'"
+    )
+    assert larger == []
+    levels = dict(region.rows("SELECT indicator_id, any_value(geo_level) FROM indicator.values GROUP BY 1"))
+    assert levels["homeless_people_count"] == "coc"
+    assert levels["children_in_care_count"] == "state"
+
+
+def test_the_order_of_counties_inside_a_coc_does_not_depend_on_the_coc_count(region_home, region, real_data):
+    """99 of the region's counties lie wholly in MO-606: its count must not move one of them."""
+    home = Home(resolve(str(real_data), "mo-metro-east", region_home, {}))
+    acs = home.tables.read("core.census_acs5_county")
+    counties = acs.filter(pl.col("vintage") == COUNTY_VINTAGE).group_by("geo_id").agg(pl.col("geo_name").first())
+    tables = {key: home.tables.read(key) for one in all_indicators().values() for key in one.tables}
+    tables["core.hud_pit_coc"] = tables["core.hud_pit_coc"].clear()
+    values = {name: assemble(one, tables, counties)[0] for name, one in all_indicators().items()}
+    assert values["homeless_people_count"].is_empty()
+    frame, _ = score(
+        all_indices()["priority"], all_indices(), all_indicators(), values, counties,
+        home.settings.region.select(counties), is_simulated=False,
+    )  # fmt: skip
+    inside = (
+        "geo_id IN (SELECT county_id FROM core.coc_county_crosswalk WHERE coc_id = 'MO-606' AND population_share = 1)"
+    )
+    with_pit = region.rows(f"SELECT geo_id FROM risk.priority WHERE {inside} ORDER BY rank, geo_id")
+    order = [(geo_id,) for geo_id in frame.sort("rank", "geo_id")["geo_id"] if (geo_id,) in set(with_pit)]
+    assert len(order) == 99
+    assert order == with_pit
+
+
+def test_what_is_absent_is_listed_with_the_file_that_would_bring_it(region):
+    rows = region.rows("SELECT part, file_missing FROM meta.absent ORDER BY part")
+    acs = f"census_acs5/{COUNTY_VINTAGE}/county"
+    assert rows == [
+        ("core.census_acs5_tract", f"census_acs5/{COUNTY_VINTAGE}/tract/*.json"),
+        ("indicator.child_poverty_share", None),
+        ("indicator.crowded_share", f"{acs}/B25014.json"),
+        ("indicator.kin_care_share", f"{acs}/B10002.json"),
+        ("indicator.median_household_income_usd", None),
+        ("indicator.no_parent_share", f"{acs}/B09018.json"),
+        ("indicator.no_vehicle_share", None),
+        ("indicator.snap_household_share", f"{acs}/B22010.json"),
+        ("risk.family_instability.kin_care_share", None),
+        ("risk.family_instability.no_parent_share", None),
+        ("risk.homelessness.crowded_share", None),
+        ("risk.poverty.snap_household_share", None),
+    ]
+    reasons = dict(region.rows("SELECT part, reason FROM meta.absent"))
+    assert "02261 (Valdez-Cordova) was split" in reasons["indicator.no_vehicle_share"]
+    assert "Connecticut's former counties 09001, 09003" in reasons["indicator.no_vehicle_share"]
+    assert "B22010_002, B22010_001" in reasons["indicator.snap_household_share"]
+
+
+def test_every_row_leads_to_a_publishers_file(region):
+    for table in ("core.census_saipe_county", "core.hud_pit_state", "core.acf_afcars_state", "core.census_acs5_county"):
+        orphans = f"SELECT count(*) FROM {table} WHERE snapshot_sha256 NOT IN (SELECT sha256 FROM meta.snapshots)"
+        assert region.value(orphans) == 0, table
+    assert (
+        region.value("SELECT count(*) FROM indicator.values WHERE value IS NOT NULL AND snapshot_sha256 IS NULL") == 0
+    )
+    manifest = region.value("SELECT sha256 FROM meta.snapshots WHERE name = 'est23all.xls'")
+    assert manifest == "16eb11cc0cb61753d7905a38e67ebff6d05bf8e6f11b4959501e13d49835acfc"
+    assert region.value("SELECT count(*) FROM meta.snapshots WHERE address NOT LIKE 'directory:%'") == 0
+
+
+def test_no_contract_is_broken_and_known_breaks_are_listed(region):
+    assert region.rows("SELECT * FROM meta.checks WHERE NOT passed AND severity = 'critical'") == []
+    assert region.value("SELECT count(*) FROM meta.corrections WHERE source_id = 'hud_pit'") == 12
+
+
+def test_connecticut_has_its_planning_regions(nation):
+    rows = nation.rows("SELECT geo_id, geo_name FROM risk.priority WHERE geo_id LIKE '09%' ORDER BY 1")
+    assert [geo_id for geo_id, _ in rows] == [f"09{n}" for n in (110, 120, 130, 140, 150, 160, 170, 180, 190)]
+    assert nation.value("SELECT count(*) FROM risk.priority WHERE geo_id IN ('46102', '02063', '02066')") == 3
+    assert nation.value("SELECT count(*) FROM risk.priority WHERE geo_id IN ('46113', '02261')") == 0

@@ -71,7 +71,9 @@ def _read_rows(file: RawFile) -> tuple[list[str], list[list[str | None]]]:
                 file.label, f"must have {len(header)} values as its header, but has {len(row)}", row=number
             )
         if any(isinstance(value, list | dict) for value in row):
-            raise ParseError(file.label, "must hold text, numbers and nulls, but holds an array or an object", row=number)
+            raise ParseError(
+                file.label, "must hold text, numbers and nulls, but holds an array or an object", row=number
+            )
     return header, rows
 
 

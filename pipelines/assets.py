@@ -21,13 +21,15 @@ from pipelines.settings import LIVE, check_binding
 from pipelines.warehouse import publish
 from quality.contract import Table, concat
 from sources.registry import all_sources, core_tables
-from sources.source import Source, SourceError
+from sources.source import PassingError, Source, SourceError
 
 OWNERS = ["team:data"]
 COUNTIES = "core.census_acs5_county"
 """The table that lists the counties: ACS 5-year covers every one of them."""
 
 WAREHOUSE = dg.AssetKey("warehouse")
+RETRY_DELAY = 30
+"""Seconds before a publisher is asked again: servers fail for minutes, and the fetcher itself retries for seconds."""
 _PREVIEW_ROWS = 5
 _COLUMN_TYPES = {
     pl.String: "string",
@@ -132,18 +134,23 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
             "landing_page": dg.MetadataValue.url(source.landing_page),
             "vintages": ", ".join(source.vintage_ids),
         },
-        # Publishers' servers fail for minutes at a time; the fetcher itself retries for seconds.
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=30) if home.settings.input == LIVE else None,
+        retry_policy=dg.RetryPolicy(max_retries=2, delay=RETRY_DELAY) if home.settings.input == LIVE else None,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=source.cadence_days)),
     )
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         check_binding(home.settings)
         chosen = open_input(home.settings, HttpFetcher)
         landed, changed = [], 0
-        for vintage, fetched in chosen.files(source, _wanted_cells()):
-            snapshot, is_new = home.landing.land(source, vintage, fetched, is_simulated=home.settings.is_simulated)
-            landed.append(snapshot)
-            changed += is_new
+        try:
+            for vintage, fetched in chosen.files(source, _wanted_cells()):
+                snapshot, is_new = home.landing.land(source, vintage, fetched, is_simulated=home.settings.is_simulated)
+                landed.append(snapshot)
+                changed += is_new
+        except PassingError:
+            raise
+        except SourceError as error:
+            # A wrong key or a changed file stays wrong: trying again would only keep the person waiting.
+            raise dg.Failure(redact(str(error)), allow_retries=False) from None
         for line in chosen.unread(source):
             context.log.warning(f"not read: {line}")
         if not landed:

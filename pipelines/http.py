@@ -17,7 +17,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from pipelines.redact import SECRETS, install, redact
-from sources.source import Content, Fetched, Request, SourceError
+from sources.source import Content, Fetched, PassingError, Request, SourceError
 
 USER_AGENT = "headwaters/0.1 (+public data pipeline; contact: see README)"
 RETRIED = frozenset({429, 500, 502, 503, 504})
@@ -27,7 +27,7 @@ _ERROR_PAGE = 65_536  # bytes of an error page that are read: enough for its tit
 _LOG = logging.getLogger(__name__)
 
 
-class _TryAgainError(SourceError):
+class _TryAgainError(PassingError):
     """A failure that may pass; `after` is how many seconds the publisher asks us to wait."""
 
     def __init__(self, message: str, after: float | None = None) -> None:
@@ -94,7 +94,7 @@ class _Adapter(HTTPAdapter):
         finally:
             request.url = asked
         # Raised outside the handler: even `from None` would keep the library's error, with the key, as __context__.
-        raise SourceError(redact(f"{asked.partition('?')[0]}: expected an answer, got {failure}. {_todo(0)}"))
+        raise PassingError(redact(f"{asked.partition('?')[0]}: expected an answer, got {failure}. {_todo(0)}"))
 
 
 class HttpFetcher:
@@ -163,7 +163,7 @@ class HttpFetcher:
                         return self._try(client, request)
             except _TryAgainError as error:
                 failure = str(error)
-        raise SourceError(f"{failure} Tried {self.attempts} times.")
+        raise PassingError(f"{failure} Tried {self.attempts} times.")
 
     def session(self) -> requests.Session:
         """A session with time-outs and retries for client packages; its errors are SourceErrors without secrets."""

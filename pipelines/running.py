@@ -1,7 +1,7 @@
 """Run the whole pipeline in this process, and say what happened in terms of files and rules."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +49,7 @@ class _Listener(logging.Handler):
 
 def _message(error: Any) -> str:
     """What our own code said, without Dagster's wrapping and without what a library said below it."""
-    while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
+    while error.cause is not None and (error.cls_name or "").startswith(("Dagster", "RetryRequested")):
         error = error.cause
     return redact(error.message.strip().removeprefix(f"{error.cls_name}: ").rsplit(f"{error.cls_name}: ", 1)[-1])
 
@@ -76,15 +76,27 @@ def run(settings: Settings, config: Mapping[str, Any], progress: Callable[[int],
         result = job.execute_in_process(
             instance=instance, raise_on_error=False, run_config={"loggers": {"console": {}}}
         )
-    failures = []
-    for event in result.all_events:
-        if event.is_step_failure:
-            failures.append(_message(event.step_failure_data.error))
+    failures, warnings = _tell(result.all_events)
+    return Outcome(result.success, failures, list(dict.fromkeys([*listener.warnings, *warnings])))
+
+
+def _tell(events: Iterable[dg.DagsterEvent]) -> tuple[list[str], list[str]]:
+    """Failures and warnings of a run, each once: what broke, not what Dagster made of it."""
+    failures: dict[str, str] = {}
+    tried: dict[str | None, str] = {}
+    warnings = []
+    for event in events:
+        if event.event_type_value == "STEP_UP_FOR_RETRY":
+            tried[event.step_key] = _message(event.step_retry_data.error)
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             evaluation = event.asset_check_evaluation_data
-            if not evaluation.passed:
-                text = redact(evaluation.description or "")
-                (failures if evaluation.severity == dg.AssetCheckSeverity.ERROR else listener.warnings).append(text)
-    # A blocking check raises besides reporting; its report says more.
-    failures = [text for text in dict.fromkeys(failures) if "asset check failed" not in text.lower()] or failures
-    return Outcome(result.success, failures, list(dict.fromkeys(listener.warnings)))
+            text = redact(evaluation.description or "")
+            if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
+                failures[event.step_key or ""] = text
+            elif not evaluation.passed:
+                warnings.append(text)
+        elif event.is_step_failure:
+            # A blocking check has told more already, and so has what was tried again and again.
+            said = tried.get(event.step_key) or _message(event.step_failure_data.error)
+            failures.setdefault(event.step_key or "", said)
+    return list(dict.fromkeys(failures.values())), warnings

@@ -22,6 +22,10 @@ class SourceError(Exception):
     """A publisher's file or answer that cannot be used; says which, where and what to do."""
 
 
+class PassingError(SourceError):
+    """A publisher is busy, down or out of reach: the same request may be answered later."""
+
+
 class ParseError(SourceError):
     """A malformed file: names the file, the sheet, the row and the rule that it breaks."""
 

@@ -49,13 +49,16 @@ STATE = Table(
 def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     """Read the numbers at a glance, or the distributions, in long form."""
     text = file.body.decode("utf-8-sig", errors="replace")
-    reader = csv.DictReader(io.StringIO(text))
-    header = tuple(reader.fieldnames or ())
+    try:
+        reader = csv.DictReader(io.StringIO(text))
+        rows, header = list(reader), tuple(reader.fieldnames or ())
+    except csv.Error as error:
+        raise ParseError(file.label, f"must be a CSV file: {error}") from None
     if header not in (_GLANCE, _DISTRIBUTIONS):
         raise ParseError(file.label, f"must have the header {_GLANCE} or {_DISTRIBUTIONS}, but has {header[:6]}", row=1)
     glance = header == _GLANCE
     records = []
-    for number, row in enumerate(reader, start=2):
+    for number, row in enumerate(rows, start=2):
         # DictReader fills a short row with None and keeps what is too much under the key None.
         if None in row or None in row.values():
             raise ParseError(file.label, f"must have {len(header)} values as its header", row=number)

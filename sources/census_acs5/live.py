@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit
 
 import requests
 
-from sources.source import Fetched, Fetcher, SourceError
+from sources.source import Fetched, Fetcher, PassingError, SourceError
 
 _CELL = re.compile(r"(?P<table>[BC]\d{5}[A-Z]*|S\d{4}[A-Z]*_C\d{2})_\d{3}")
 _CELLS_A_CALL = 24  # estimate and margin of each, and NAME: 49 of the 50 variables that a call may ask for
@@ -150,11 +150,12 @@ class _Api:
         if response.status_code == 400:
             raise self.error(table, f"the API refuses the request: {says} (HTTP 400)", self._look(table))
         if response.status_code != 200:
-            raise self.error(
+            failure = self.error(
                 table,
                 f"expected JSON, got HTTP {response.status_code}: {says}",
                 "The publisher is busy, down or refuses this client: run again later.",
             )
+            raise PassingError(str(failure))
         again = "Run again: the answer was probably cut off on its way."
         header: list[Any] = []
         rows: list[Any] = []

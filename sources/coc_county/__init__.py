@@ -61,14 +61,18 @@ def _read(file: RawFile) -> list[dict[str, str]]:
     try:
         text = file.body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        text = file.body.decode("cp1252")
-    reader = csv.DictReader(io.StringIO(text))
-    header = tuple(reader.fieldnames or ())
+        text = file.body.decode("cp1252", errors="replace")
+    try:
+        reader = csv.DictReader(io.StringIO(text))
+        rows, header = list(reader), tuple(reader.fieldnames or ())
+    except csv.Error as error:
+        raise ParseError(file.label, f"must be a CSV file: {error}") from None
     expected = _SHARES if "COCNUM" in header else _MATCH
     missing = [name for name in expected if name not in header]
     if missing:
         raise ParseError(file.label, f"must have the columns {missing}, but has {list(header)[:8]}", row=1)
-    rows = list(reader)
+    if "\ufffd" in text:
+        raise ParseError(file.label, "must be text in UTF-8 or Windows-1252, but some bytes are neither")
     if not rows:
         raise ParseError(file.label, "must have rows below its header, but has none")
     for number, row in enumerate(rows, start=2):

@@ -37,7 +37,7 @@ bench: setup ## ratios against the named peers, in one run
 lock: setup ## resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
-		--no-emit-index-url --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+		--no-emit-index-url --no-strip-extras --custom-compile-command "make lock" pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

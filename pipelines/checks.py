@@ -39,7 +39,7 @@ def _check(home: Home, table: Table, name: str, severity: Severity) -> dg.AssetC
     )
     def check() -> dg.AssetCheckResult:
         results = judge(table, home.tables.read(table.key), severity)
-        record(home, f"{table.key}.{name}", results)
+        record(home, results)
         broken = [result for result in results if not result.passed]
         return dg.AssetCheckResult(
             passed=not broken,

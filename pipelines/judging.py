@@ -27,11 +27,14 @@ def explain(home: Home, result: CheckResult) -> str:
     )
 
 
-def record(home: Home, name: str, results: Sequence[CheckResult]) -> None:
-    """Keep a suite's results and write Data Docs anew from all that is kept."""
-    write_atomically(
-        home.checks / f"{name}.json", json.dumps([asdict(result) for result in results], default=str).encode()
-    )
+def record(home: Home, results: Sequence[CheckResult]) -> None:
+    """Keep results, one file a table and severity, and write Data Docs anew from all that is kept."""
+    suites: dict[str, list[CheckResult]] = {}
+    for result in results:
+        suites.setdefault(f"{result.table}.{'contract' if result.is_blocking else 'plausibility'}", []).append(result)
+    for name, suite in suites.items():
+        body = json.dumps([asdict(result) for result in suite], default=str)
+        write_atomically(home.checks / f"{name}.json", body.encode())
     known = []
     for path in sorted(home.checks.glob("*.json")):
         known += [

@@ -60,6 +60,7 @@ def _judge_again(home: Home, frames: dict[str, pl.DataFrame]) -> list[CheckResul
     results: list[CheckResult] = []
     for key, table in catalogue().items():
         results += judge(table, frames[key])
+    record(home, results)
     broken = [result for result in results if result.is_blocking and not result.passed]
     if broken:
         raise PublishError(
@@ -215,7 +216,6 @@ def publish(home: Home) -> Release:
     frames = {key: home.tables.read(key) for key in catalogue()}
     checks = _judge_again(home, frames)
     _trace(home, frames)
-    record(home, "published", checks)
     home.published.mkdir(parents=True, exist_ok=True)
     for stray in home.published.glob(".staging-*"):
         stray.unlink()  # what a killed run left behind

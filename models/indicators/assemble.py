@@ -79,7 +79,7 @@ def _shrunken(indicator: Indicator, group: pl.DataFrame) -> pl.DataFrame:
         pl.Series("value", np.where(np.isfinite(mean), mean, direct)),
         pl.Series("value_lower", np.clip(mean - Z90 * sd, lower, upper)),
         pl.Series("value_upper", np.clip(mean + Z90 * sd, lower, upper)),
-        pl.Series("share_borrowed", borrowed),
+        pl.Series("share_borrowed", np.where(np.isfinite(mean), borrowed, np.nan)),
     ).with_columns(pl.col("value_direct", "value", "value_lower", "value_upper", "share_borrowed").fill_nan(None))
 
 

@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-WIDTH, HEIGHT, MARGIN = 520, 150, 24
+WIDTH, HEIGHT, MARGIN = 600, 150, 24
 
 
 def _svg(body: str, title: str, height: int, *, is_simulated: bool) -> str:
@@ -39,14 +39,14 @@ def histogram(values: Sequence[float], title: str, *, is_simulated: bool, bins: 
 
 def rank_intervals(rows: Sequence[tuple[str, float, float, float]], n: int, title: str, *, is_simulated: bool) -> str:
     """(name, rank, lower, upper) as dots with 90 % intervals on one axis of ranks, as SVG."""
-    left, line = 210, 16
+    left, line = 260, 16
     scale = (WIDTH - left - MARGIN) / max(n - 1, 1)
     drawn = []
     for i, (name, rank, lower, upper) in enumerate(rows):
         y = 34 + i * line
         x0, x, x1 = (left + (value - 1) * scale for value in (lower, rank, upper))
         drawn.append(
-            f'<text x="{left - 8}" y="{y + 4}" text-anchor="end" fill="#222">{escape(name[:34])}</text>'
+            f'<text x="{left - 8}" y="{y + 4}" text-anchor="end" fill="#222">{escape(name[:42])}</text>'
             f'<line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y}" y2="{y}" stroke="#8fb4c6" stroke-width="5"/>'
             f'<circle cx="{x:.1f}" cy="{y}" r="3.5" fill="#174a63"/>'
         )

@@ -63,8 +63,11 @@ def _frame(wide: pl.DataFrame) -> pl.DataFrame:
     return wide.rename({"period": "source_period"}).with_columns(period=pl.col("vintage")).select(*FRAME).cast(FRAME)
 
 
-def share(acs: pl.DataFrame, numerator: str, denominator: str, *, complement: bool = False) -> pl.DataFrame:
-    """numerator/denominator, or with `complement` one minus it, by county and vintage.
+def share(acs: pl.DataFrame, numerator: str, denominator: str) -> pl.DataFrame:
+    """numerator/denominator by county and vintage, with its standard error.
+
+    A numerator that is the denominator less some cells (`S2801_C01_001-S2801_C01_014`) is one minus the
+    share of those cells and has their error: the whole is not independent of its parts.
 
     Args:
         acs: rows of `core.census_acs5_county`.
@@ -79,11 +82,13 @@ def share(acs: pl.DataFrame, numerator: str, denominator: str, *, complement: bo
     """
     top, bottom = terms(numerator), terms(denominator)
     wide = _wide(acs, list(dict.fromkeys(cell for _, cell in top + bottom)))
-    (x, moe_x), (y, moe_y) = _sum(top), _sum(bottom)
+    is_rest = set(bottom) < set(top)
+    parts = [(-sign, cell) for sign, cell in top if (sign, cell) not in bottom] if is_rest else top
+    (x, moe_x), (y, moe_y) = _sum(parts), _sum(bottom)
     value = pl.when(y > 0).then(x / y).otherwise(None)
     return _frame(
         wide.with_columns(
-            value=(1 - value if complement else value).clip(0, 1),
+            value=(1 - value if is_rest else value).clip(0, 1),
             se=standard_error(proportion_moe(x, y, moe_x, moe_y)),
         )
     )

@@ -37,7 +37,7 @@ def assemble(indicator: Indicator, tables: Inputs, counties: pl.DataFrame) -> tu
     part = indicator.table.key
     absent: list[AbsentPart] = []
     try:
-        frame = indicator.compute(tables)
+        frame = indicator.compute(tables, indicator)
     except AbsentError as gone:
         absent.append(AbsentPart(part, gone.reason, gone.file_missing))
         frame = pl.DataFrame(schema=FRAME)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.indicators import acs
-from models.indicators.indicator import FRAME, AbsentError, Inputs, indicator
+from models.indicators.indicator import FRAME, AbsentError, Indicator, Inputs, indicator
 
 _FRANCHINO = (
     "Caregiver strain, conflict with parents and involvement of child protection recur in Franchino-Olsen 2019, "
@@ -26,10 +26,10 @@ _FRANCHINO = (
     tables=(acs.TABLE,),
     reference=_FRANCHINO,
 )
-def single_parent_share(tables: Inputs) -> pl.DataFrame:
+def single_parent_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Before 2019 the table's lines meant something else: older vintages are left out."""
     table = tables[acs.TABLE]
-    return acs.share(table.filter(pl.col("vintage") >= "2019"), "B09005_004+B09005_005", "B09005_001")
+    return acs.share(table.filter(pl.col("vintage") >= "2019"), this.numerator, this.denominator)
 
 
 @indicator(
@@ -46,9 +46,9 @@ def single_parent_share(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference=_FRANCHINO,
 )
-def no_parent_share(tables: Inputs) -> pl.DataFrame:
+def no_parent_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Mixes kin care, foster care and lodging: no count of children in custody."""
-    return acs.share(tables[acs.TABLE], "B09018_006+B09018_007+B09018_008", "B09018_001")
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
 
 
 @indicator(
@@ -65,9 +65,9 @@ def no_parent_share(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference=_FRANCHINO,
 )
-def kin_care_share(tables: Inputs) -> pl.DataFrame:
+def kin_care_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The best single cell for a family that has lost its middle generation."""
-    return acs.share(tables[acs.TABLE], "B10002_004", "B09001_001")
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
 
 
 @indicator(
@@ -84,7 +84,7 @@ def kin_care_share(tables: Inputs) -> pl.DataFrame:
     tables=("core.acf_afcars_state",),
     reference="US Department of Health and Human Services, Children's Bureau, AFCARS.",
 )
-def children_in_care_count(tables: Inputs) -> pl.DataFrame:
+def children_in_care_count(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Known only for whole states: never allocated to counties."""
     care = tables["core.acf_afcars_state"].filter(pl.col("measure") == "Number in foster care on September 30")
     if care.is_empty():

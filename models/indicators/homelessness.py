@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.indicators import acs
-from models.indicators.indicator import FRAME, AbsentError, Inputs, indicator
+from models.indicators.indicator import FRAME, AbsentError, Indicator, Inputs, indicator
 
 _COVENANT = (
     "Of 911 homeless young people in 13 cities 19 % had been trafficked (Covenant House, Loyola and Penn 2017, "
@@ -37,9 +37,9 @@ _CROWDED = "+".join(f"B25014_{n:03d}" for n in (5, 6, 7, 11, 12, 13))
     tables=(acs.TABLE,),
     reference=_COVENANT,
 )
-def severe_rent_burden_share(tables: Inputs) -> pl.DataFrame:
+def severe_rent_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The households nearest to eviction; units 'not computed' are out of the denominator."""
-    return acs.share(tables[acs.TABLE], _RENT, _RENT_KNOWN)
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
 
 
 @indicator(
@@ -56,9 +56,9 @@ def severe_rent_burden_share(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference=_COVENANT,
 )
-def severe_owner_burden_share(tables: Inputs) -> pl.DataFrame:
+def severe_owner_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Owners lose homes too; in rural counties they are most households."""
-    return acs.share(tables[acs.TABLE], _OWN, _OWN_KNOWN)
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
 
 
 @indicator(
@@ -75,9 +75,9 @@ def severe_owner_burden_share(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference=_COVENANT,
 )
-def crowded_share(tables: Inputs) -> pl.DataFrame:
+def crowded_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Doubled-up families are the largest group of homeless students."""
-    return acs.share(tables[acs.TABLE], _CROWDED, "B25014_001")
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
 
 
 @indicator(
@@ -94,7 +94,7 @@ def crowded_share(tables: Inputs) -> pl.DataFrame:
     tables=("core.hud_pit_coc",),
     reference="US Department of Housing and Urban Development, Annual Homelessness Assessment Report, Part 1.",
 )
-def homeless_people_count(tables: Inputs) -> pl.DataFrame:
+def homeless_people_count(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Known only for a whole Continuum of Care, so it ranks no county inside one."""
     pit = tables["core.hud_pit_coc"].filter(pl.col("measure") == "Overall Homeless")
     if pit.is_empty():

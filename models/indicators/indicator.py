@@ -55,7 +55,8 @@ class Indicator:
         tables: the core tables that the function reads.
         is_modelled: whether the publisher's figure is itself a model's, and so never shrunk again.
         reference: why the indicator stands for its topic, citable.
-        compute: the function; takes the tables by key, returns rows as `FRAME` declares.
+        compute: the function; takes the tables by key and this declaration, returns rows as `FRAME`
+            declares.
     """
 
     id: str
@@ -72,7 +73,7 @@ class Indicator:
     tables: tuple[str, ...]
     is_modelled: bool
     reference: str
-    compute: Callable[[Inputs], pl.DataFrame]
+    compute: "Compute"
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -96,6 +97,8 @@ class Indicator:
             may_be_empty=self.native_level != "county",
         )
 
+
+Compute = Callable[[Inputs, Indicator], pl.DataFrame]
 
 FRAME = pl.Schema(
     {
@@ -197,14 +200,14 @@ def indicator(
     tables: tuple[str, ...],
     is_modelled: bool = False,
     reference: str,
-) -> Callable[[Callable[[Inputs], pl.DataFrame]], Indicator]:
+) -> Callable[[Compute], Indicator]:
     """Register a function as an indicator.
 
     Raises:
         IndicatorError: a field is not one of the allowed values, or the id is taken.
     """
 
-    def register(compute: Callable[[Inputs], pl.DataFrame]) -> Indicator:
+    def register(compute: Compute) -> Indicator:
         problems = [
             f"{field} {value!r} is none of {', '.join(map(str, allowed))}"
             for field, value, allowed in (

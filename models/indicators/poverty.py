@@ -4,7 +4,7 @@ import polars as pl
 
 from models.engine.margins import Z90
 from models.indicators import acs
-from models.indicators.indicator import FRAME, AbsentError, Inputs, indicator
+from models.indicators.indicator import FRAME, AbsentError, Indicator, Inputs, indicator
 
 _FRANCHINO = "Poverty and material need recur as risk factors in Franchino-Olsen 2019, 10.1177/1524838018821956."
 
@@ -23,7 +23,7 @@ _FRANCHINO = "Poverty and material need recur as risk factors in Franchino-Olsen
     is_modelled=True,
     reference=_FRANCHINO,
 )
-def child_poverty_share(tables: Inputs) -> pl.DataFrame:
+def child_poverty_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Read the modelled share; its standard error comes from the published 90 % interval."""
     saipe = tables["core.census_saipe_county"].filter(pl.col("geo_level") == "county")
     if saipe.is_empty():
@@ -54,9 +54,9 @@ def child_poverty_share(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference=_FRANCHINO,
 )
-def median_household_income_usd(tables: Inputs) -> pl.DataFrame:
+def median_household_income_usd(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """A median: it stands for its own area and is never summed."""
-    return acs.value(tables[acs.TABLE], "B19013_001")
+    return acs.value(tables[acs.TABLE], this.numerator)
 
 
 @indicator(
@@ -73,9 +73,9 @@ def median_household_income_usd(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference=_FRANCHINO,
 )
-def snap_household_share(tables: Inputs) -> pl.DataFrame:
+def snap_household_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Food assistance reaches households above the poverty line too."""
-    return acs.share(tables[acs.TABLE], "B22010_002", "B22010_001")
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
 
 
 @indicator(
@@ -92,6 +92,6 @@ def snap_household_share(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference=_FRANCHINO,
 )
-def no_vehicle_share(tables: Inputs) -> pl.DataFrame:
+def no_vehicle_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Without a car, work and services are out of reach where no bus runs."""
-    return acs.share(tables[acs.TABLE], "B08201_002", "B08201_001")
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)

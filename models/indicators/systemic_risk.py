@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.indicators import acs
-from models.indicators.indicator import Inputs, indicator
+from models.indicators.indicator import Indicator, Inputs, indicator
 
 _SCHOOL = "Difficulty in school recurs as a risk factor in Franchino-Olsen 2019, 10.1177/1524838018821956."
 # Not enrolled and unemployed or out of the labour force, boys and girls, with and without a diploma.
@@ -24,9 +24,9 @@ _DISCONNECTED = "+".join(f"B14005_{n:03d}" for n in (10, 11, 14, 15, 24, 25, 28,
     tables=(acs.TABLE,),
     reference=_SCHOOL,
 )
-def disconnected_youth_share(tables: Inputs) -> pl.DataFrame:
+def disconnected_youth_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """A sum of eight small cells: its margin is wide in small counties."""
-    return acs.share(tables[acs.TABLE], _DISCONNECTED, "B14005_001")
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
 
 
 @indicator(
@@ -35,7 +35,7 @@ def disconnected_youth_share(tables: Inputs) -> pl.DataFrame:
     topic="systemic_risk",
     definition="Persons of 25 and more without a high-school diploma or its equivalent over persons of 25 and more.",
     universe="Population 25 years and over.",
-    numerator="S1501_C01_014",
+    numerator="S1501_C01_006-S1501_C01_014",
     denominator="S1501_C01_006",
     direction=+1,
     unit="share",
@@ -43,9 +43,9 @@ def disconnected_youth_share(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference=_SCHOOL,
 )
-def no_diploma_share(tables: Inputs) -> pl.DataFrame:
+def no_diploma_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """One minus the published share with a diploma or more."""
-    return acs.share(tables[acs.TABLE], "S1501_C01_014", "S1501_C01_006", complement=True)
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
 
 
 @indicator(
@@ -54,7 +54,7 @@ def no_diploma_share(tables: Inputs) -> pl.DataFrame:
     topic="systemic_risk",
     definition="Households without a broadband subscription of any type over households.",
     universe="Households.",
-    numerator="S2801_C01_014",
+    numerator="S2801_C01_001-S2801_C01_014",
     denominator="S2801_C01_001",
     direction=+1,
     unit="share",
@@ -62,6 +62,6 @@ def no_diploma_share(tables: Inputs) -> pl.DataFrame:
     tables=(acs.TABLE,),
     reference="Households without broadband are cut off from school, work and services (exclusion).",
 )
-def no_broadband_share(tables: Inputs) -> pl.DataFrame:
+def no_broadband_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """One minus the published share with a broadband subscription."""
-    return acs.share(tables[acs.TABLE], "S2801_C01_014", "S2801_C01_001", complement=True)
+    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)

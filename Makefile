@@ -20,7 +20,7 @@ ui: setup ## the Dagster UI on loopback
 	$(BIN)/headwaters ui
 
 test: setup ## all tests; those that need real files or Chromium say so where they skip
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: setup ## style, types, who may import whom, and whether the definitions load
 	$(BIN)/ruff check .

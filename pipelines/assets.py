@@ -31,6 +31,7 @@ WAREHOUSE = dg.AssetKey("warehouse")
 RETRY_DELAY = 30
 """Seconds before a publisher is asked again: servers fail for minutes, and the fetcher itself retries for seconds."""
 _PREVIEW_ROWS = 5
+_RANKED = ("geo_id", "geo_name", "score", "rank", "rank_p05", "rank_p95", "p_top_10", "coverage", "quality")
 _COLUMN_TYPES = {
     pl.String: "string",
     pl.Float64: "double",
@@ -92,8 +93,11 @@ def _spec(
 
 def _preview(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
     """The first rows as a markdown table; publishers' text cannot break out of a cell."""
-    shown = frame.head(_PREVIEW_ROWS)
-    shown = shown.select(column for column in shown.columns if column != "snapshot_sha256")
+    ranked = "rank" in frame.columns
+    shown = (frame.sort("rank", nulls_last=True) if ranked else frame).head(_PREVIEW_ROWS)
+    # A table that is wider than the page hides its columns: of scores, what says where and how sure.
+    shown = shown.select(column for column in shown.columns if column in _RANKED or not ranked)
+    shown = shown.drop("snapshot_sha256", strict=False)
 
     def cell(value: object) -> str:
         text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -15,7 +15,7 @@ def _table_of(results: Sequence[CheckResult]) -> str:
     def cell(text: object) -> str:
         return str(text or "").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")[:160]
 
-    lines = ["| result | column | rule | observed |", "| --- | --- | --- | --- |"]
+    lines = ["| result | column | rule | found |", "| --- | --- | --- | --- |"]
     ordered = sorted(results, key=lambda result: result.passed)
     lines += [
         f"| {'holds' if r.passed else '**broken**'} | {cell(r.column)} | {cell(r.rule)} | {cell(r.observed)} |"

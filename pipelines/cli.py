@@ -210,9 +210,12 @@ def ui(
     from pipelines import instance
     from pipelines.home import Home
 
-    config = configuration.load_config()
     given = input or region or home
-    settings = (None if given else configuration.nightly(config)) or _resolve(input, region, home)
+    try:
+        configured = None if given else configuration.nightly(configuration.load_config())
+    except (configuration.SettingsError, RegionError) as error:
+        raise _fail(str(error), EXIT_USAGE) from None
+    settings = configured or _resolve(input, region, home)
     instance.prepare(Home(settings))
     environment = dict(os.environ)
     if given:

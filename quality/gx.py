@@ -97,19 +97,23 @@ def suite_for(table: Table) -> list[Any]:
 def _words(kind: str, kwargs: dict[str, Any]) -> str:
     """`column_values_to_be_between(min_value=0)` and the like: short, and unique inside a table."""
     shown = {k: v for k, v in kwargs.items() if k not in ("batch_id", "column", "column_list") and v is not None}
-    if "column_list" in kwargs and kind.endswith("unique"):
+    if kind.endswith("unique") and "column_list" in kwargs:
         shown["key"] = "+".join(kwargs["column_list"])
     arguments = ", ".join(f"{key}={value}" for key, value in shown.items())
-    return f"{kind.removeprefix('expect_')}({arguments})"
+    return kind.removeprefix("expect_") + (f"({arguments})" if arguments else "")
 
 
-def _observed(result: dict[str, Any]) -> str:
-    if "observed_value" in result:
-        return str(result["observed_value"])[:300]
+def _observed(result: dict[str, Any], *, passed: bool) -> str:
     if "unexpected_count" in result:
+        count, of = result["unexpected_count"], result["element_count"]
+        if not count:
+            return f"no row of {of:,} breaks it"
         worst = ", ".join(str(value) for value in result.get("partial_unexpected_list", [])[:EXAMPLES])
-        return f"{result['unexpected_count']} of {result['element_count']} rows" + (f": {worst}" if worst else "")
-    return ""
+        return f"{count:,} of {of:,} rows break it" + (f": {worst}" if worst else "")
+    observed = result.get("observed_value")
+    if observed is None or (passed and isinstance(observed, list)):
+        return ""  # a list of columns or values that are all as declared says nothing more to a person
+    return str(observed)[:300]
 
 
 def judge(table: Table, frame: pl.DataFrame, severity: Severity | None = None) -> list[CheckResult]:
@@ -160,7 +164,7 @@ def judge(table: Table, frame: pl.DataFrame, severity: Severity | None = None) -
                 column=kwargs.get("column") or kwargs.get("column_A"),
                 is_blocking=config.get("severity", "critical") == "critical",
                 passed=bool(item["success"]),
-                observed=_observed(result),
+                observed=_observed(result, passed=bool(item["success"])),
                 examples=tuple({k: row[k] for k in keys + trace if k in row} for row in examples[:EXAMPLES]),
                 notes=config.get("notes") if isinstance(config.get("notes"), str) else None,
             )

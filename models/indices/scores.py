@@ -88,11 +88,14 @@ def _columns() -> tuple[Column, ...]:
     )
 
 
+_WHAT_IT_IS = (
+    "An index of the conditions of places: it says nothing of any person and does not predict trafficking. "
+    "Higher score = greater need; rank 1 = greatest need."
+)
 SCORES = Table(
     key="risk.scores",
     title="All indices",
-    description="The union of all tables risk.<index>. An index of the conditions of places: it says nothing of any "
-    "person and does not predict trafficking. Higher score = greater need; rank 1 = greatest need.",
+    description=f"The union of all tables risk.<index>. {_WHAT_IT_IS}",
     columns=_columns(),
     primary_key=("geo_level", "geo_id", "index_id", "period", "reference_id"),
 )
@@ -103,7 +106,7 @@ def score_table(spec: IndexSpec) -> Table:
     return Table(
         key=f"risk.{spec.id}",
         title=f"{spec.title}: score and rank",
-        description=f"{spec.question} {SCORES.description.split('. ', 1)[1]} An index of conditions of places.",
+        description=f"{spec.question} {_WHAT_IT_IS}",
         columns=SCORES.columns,
         primary_key=SCORES.primary_key,
     )

@@ -63,7 +63,7 @@ def test_a_broken_rule_names_its_rows_and_their_file():
     [result] = [r for r in judge(TABLE, GOOD.with_columns(share=pl.Series([0.5, -3.0]))) if not r.passed]
     assert result.is_blocking
     assert result.column == "share"
-    assert "1 of 2 rows: -3.0" in result.observed
+    assert "1 of 2 rows break it: -3.0" in result.observed
     assert result.examples == ({"geo_id": "29510", "year": 2023, "snapshot_sha256": SHA},)
 
 

@@ -155,7 +155,8 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
         except SourceError as error:
             # A wrong key or a changed file stays wrong: trying again would only keep the person waiting.
             raise dg.Failure(redact(str(error)), allow_retries=False) from None
-        for line in chosen.unread(source):
+        unread = chosen.unread(source)
+        for line in unread:
             context.log.warning(f"not read: {line}")
         if not landed:
             context.log.warning(f"{source.id}: the input {redact(home.settings.input)} has no file of this source")
@@ -167,7 +168,7 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
                 "files_landed": len(landed),
                 "files_changed": changed,
                 "bytes": sum(s.bytes for s in landed),
-                "not_read": dg.MetadataValue.md("\n".join(f"- {line}" for line in chosen.unread(source)) or "none"),
+                "not_read": dg.MetadataValue.md("\n".join(f"- {line}" for line in unread) or "none"),
             }
         )
 

@@ -389,6 +389,19 @@ def test_a_poisoned_file_stops_before_publishing_and_names_file_and_rule(
     assert_whole(today.settings.home)
 
 
+def test_what_depends_on_a_poisoned_table_keeps_yesterdays_state(today: Today):
+    """The poisoned table is written before it is judged: its blocking check holds back what reads it."""
+    indicator = today.settings.home / "tables" / "indicator" / "disconnected_youth_share.parquet"
+    before = indicator.read_bytes()
+    reads = asset_key("indicator.disconnected_youth_share")
+    today.spoil(ACS, in_json(put(3, "B14005_010E", "-5")))
+    done = materialize(today.settings, [*of_source(ACS), reads])
+    assert not done.succeeded
+    assert "core/census_acs5_county" in done.written
+    assert reads.to_user_string() not in done.written
+    assert indicator.read_bytes() == before
+
+
 def test_the_next_good_file_is_published_by_the_same_selection(today: Today, yesterday: Yesterday):
     """Without this the tests above could pass because nothing ever publishes."""
     today.spoil(ACS, html)

@@ -35,6 +35,13 @@ def test_conform_refuses_what_a_type_cannot_hold():
         TABLE.conform(pl.DataFrame({"geo_id": ["29510"], "people_count": ["many"]}))
 
 
+def test_nan_is_refused_because_what_is_unknown_is_null():
+    table = Table("core.x", "X", "X.", (Column("a_share", pl.Float64, "A."),), ("a_share",))
+    assert table.conform(pl.DataFrame({"a_share": [0.5, None]})).height == 2
+    with pytest.raises(ContractError, match=r"core\.x: NaN in a_share"):
+        table.conform(pl.DataFrame({"a_share": [0.5, float("nan")]}))
+
+
 def test_a_table_cannot_declare_a_column_twice_or_a_key_without_column():
     with pytest.raises(ContractError, match="declared twice: geo_id"):
         Table("core.x", "X", "X.", (TABLE.columns[0], TABLE.columns[0]), ("geo_id",))

@@ -1,12 +1,10 @@
 """AFCARS: children in foster care, entering and leaving it, by state and fiscal year."""
 
-import csv
-import io
-
 import polars as pl
 
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VALUE_KINDS, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
+from sources.delimited import read_rows
 from sources.source import ParseError, RawFile, Source, Vintage
 from sources.states import FIPS_BY_POSTAL, NAME_BY_FIPS
 from sources.values import parse_number
@@ -48,20 +46,10 @@ STATE = Table(
 
 def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     """Read the numbers at a glance, or the distributions, in long form."""
-    text = file.body.decode("utf-8-sig", errors="replace")
-    try:
-        reader = csv.DictReader(io.StringIO(text))
-        rows, header = list(reader), tuple(reader.fieldnames or ())
-    except csv.Error as error:
-        raise ParseError(file.label, f"must be a CSV file: {error}") from None
-    if header not in (_GLANCE, _DISTRIBUTIONS):
-        raise ParseError(file.label, f"must have the header {_GLANCE} or {_DISTRIBUTIONS}, but has {header[:6]}", row=1)
-    glance = header == _GLANCE
+    rows = read_rows(file, (_GLANCE, _DISTRIBUTIONS))
+    glance = "fiscal_year" in rows[0]
     records = []
     for number, row in enumerate(rows, start=2):
-        # DictReader fills a short row with None and keeps what is too much under the key None.
-        if None in row or None in row.values():
-            raise ParseError(file.label, f"must have {len(header)} values as its header", row=number)
         fips = FIPS_BY_POSTAL.get((row["state"] or "").strip())
         if fips is None:
             raise ParseError(file.label, f"{row['state']!r} is no state", row=number)
@@ -84,8 +72,6 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
                 "share": None if percent is None else percent / 100,
             }
         )
-    if not records:
-        raise ParseError(file.label, "must have rows below its header, but has none")
     schema = {column.name: column.dtype for column in STATE.columns if column.name != "snapshot_sha256"}
     return {STATE.key: pl.DataFrame(records, schema=schema)}
 

@@ -1,13 +1,12 @@
 """Which counties a HUD Continuum of Care covers, and what share of each county."""
 
-import csv
-import io
 import re
 
 import polars as pl
 
 from quality.columns import SNAPSHOT, VINTAGE
 from quality.contract import Column, Table
+from sources.delimited import read_rows
 from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses
 from sources.values import parse_number
 
@@ -56,36 +55,10 @@ CROSSWALK = Table(
 )
 
 
-def _read(file: RawFile) -> list[dict[str, str]]:
-    # The crosswalk was written on Windows: names hold typographic quotes in cp1252.
-    try:
-        text = file.body.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = file.body.decode("cp1252", errors="replace")
-    try:
-        reader = csv.DictReader(io.StringIO(text))
-        rows, header = list(reader), tuple(reader.fieldnames or ())
-    except csv.Error as error:
-        raise ParseError(file.label, f"must be a CSV file: {error}") from None
-    expected = _SHARES if "COCNUM" in header else _MATCH
-    missing = [name for name in expected if name not in header]
-    if missing:
-        raise ParseError(file.label, f"must have the columns {missing}, but has {list(header)[:8]}", row=1)
-    if "\ufffd" in text:
-        raise ParseError(file.label, "must be text in UTF-8 or Windows-1252, but some bytes are neither")
-    if not rows:
-        raise ParseError(file.label, "must have rows below its header, but has none")
-    for number, row in enumerate(rows, start=2):
-        # DictReader fills a short row with None and keeps what is too much under the key None.
-        if None in row or None in row.values():
-            raise ParseError(file.label, f"must have {len(header)} values as its header", row=number)
-    return rows
-
-
 def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     """Read Byrne's crosswalk (`county_coc_match.csv`) or a table of tract shares."""
     records = []
-    for number, row in enumerate(_read(file), start=2):
+    for number, row in enumerate(read_rows(file, (_MATCH, _SHARES)), start=2):
         shares = "COCNUM" in row
         county = (row["fips"] if shares else row["county_fips"]).strip()
         coc = (row["COCNUM"] if shares else row["coc_number"]).strip()

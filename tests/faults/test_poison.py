@@ -304,7 +304,7 @@ CASES: list[tuple[str, str, Callable[[bytes], bytes], str]] = [
     ("HTML for xls", SAIPE, html, "must be a workbook.*<!DOCTYPE"),
     ("HTML for xlsb", PIT_STATE, html, "must be a workbook.*<!DOCTYPE"),
     ("HTML for csv", CROSSWALK, html, "must have the columns"),
-    ("HTML for another csv", AFCARS, html, "must have the header"),
+    ("HTML for another csv", AFCARS, html, "must have the columns"),
     ("HTML for TopoJSON", GEO, html, "must be TopoJSON"),
     ("an error object for JSON", ACS, lambda body: b'{"error": "busy"}', "must be a JSON array"),
     (
@@ -336,7 +336,7 @@ CASES: list[tuple[str, str, Callable[[bytes], bytes], str]] = [
         in_csv(renamed("pct_cnty_pop_coc", "pop")),
         r"must have the columns \['pct_cnty_pop",
     ),
-    ("renamed column, another csv", AFCARS, in_csv(renamed("n", "number")), "must have the header"),
+    ("renamed column, another csv", AFCARS, in_csv(renamed("n", "number")), r"must have the columns \['n'\]"),
     ("duplicated row, JSON", ACS, in_json(again(3)), rf"{UNIQUE}vintage\+geo_id\+cell.*97\d\d\d"),
     ("duplicated row, xls", SAIPE, in_workbook("xls", doubled), rf"{UNIQUE}vintage\+geo_level\+geo_id.*97\d\d\d"),
     ("duplicated row, csv", CROSSWALK, in_csv(again(3)), rf"{UNIQUE}vintage\+county_id\+coc_id"),

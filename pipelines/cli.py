@@ -56,28 +56,38 @@ def _resolve(input: str | None, region: str | None, home: Path | None) -> config
 
 
 def _print_areas(console: Console, areas: list[summary.Area], state: summary.Status) -> None:
-    title = f"Greatest priority, region {state.region}, release {state.release}"
+    ranked = f" of {areas[0].n_ranked} areas" if areas else ""
+    title = f"Greatest priority{ranked}, region {state.region}, release {state.release}"
     table = Table(
         title=("SIMULATED DATA, NO REAL PLACE: " if state.is_simulated else "") + title,
-        caption="Conditions of places, in order of mean rank, 1 = greatest need; brackets hold 90 % "
-        "intervals. coverage: share of the index observed; quality 1 good, 2 usable, 3 do not act.",
+        caption="Conditions of places, in order of mean rank, 1 = greatest need; brackets hold 90 % intervals. score: "
+        "0 to 100; top 10: chance of being among them; cov.: share of the index observed; q.: quality, 1 good, 2 "
+        "usable, 3 do not act.",
         box=box.SIMPLE if console.is_terminal else box.ASCII2,
         title_justify="left",
         caption_justify="left",
+        collapse_padding=console.is_terminal,
     )
-    for name in ("rank", "of", "area", "id", "score 0-100", "chance of top 10", "coverage", "quality"):
-        table.add_column(name, justify="left" if name in ("area", "id") else "right", no_wrap=True)
-    for area in areas:
-        table.add_row(
-            f"{area.rank} [{area.rank_p05:.0f} to {area.rank_p95:.0f}]".replace("[", r"\["),
-            str(area.n_ranked),
-            escape(area.geo_name),
+    rows = [
+        (
+            f"{area.rank} [{area.rank_p05:.0f} to {area.rank_p95:.0f}]",
+            area.geo_name,
             area.geo_id,
-            f"{area.score:.1f} [{area.score_p05:.1f} to {area.score_p95:.1f}]".replace("[", r"\["),
+            f"{area.score:.1f} [{area.score_p05:.1f} to {area.score_p95:.1f}]",
             f"{area.p_top_10:.0%}",
             f"{area.coverage:.0%}",
             str(area.quality),
         )
+        for area in areas
+    ]
+    for at, name in enumerate(("rank", "area", "id", "score", "top 10", "cov.", "q.")):
+        if name == "area":
+            table.add_column(name, overflow="fold")  # on a narrow terminal names wrap, so that no interval is cut off
+        else:
+            width = max(len(name), *(len(row[at]) for row in rows)) if rows else len(name)
+            table.add_column(name, justify="right", no_wrap=True, min_width=width)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
     console.print(table)
 
 

@@ -1,5 +1,6 @@
 """The command line: what it prints, what it refuses, and how it ends."""
 
+import io
 import json
 import os
 import re
@@ -12,10 +13,12 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import Result
+from rich.console import Console
 from typer.testing import CliRunner
 
+from atlas import summary
 from pipelines import running
-from pipelines.cli import app
+from pipelines.cli import _print_areas, app
 
 Cli = Callable[..., Result]
 BOXES = "│─┃━╭╮╰╯┏┓┗┛╷╵"
@@ -205,7 +208,7 @@ def test_a_run_that_succeeds_prints_ten_areas(cli: Cli, ran: Callable[[running.O
     ran(running.Outcome(True, [], []))
     result = cli("run", "--home", sample_home)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "SIMULATED DATA, NO REAL PLACE: Greatest priority, region simulated, release 1" in result.stdout
+    assert "SIMULATED DATA, NO REAL PLACE: Greatest priority of 24 areas, region simulated, release 1" in result.stdout
     assert "1 = greatest need" in result.stdout
     assert len(re.findall(r"(?m)^\| .* \| 97\d{3} \| ", result.stdout)) == 10
     assert f"published  {sample_home / 'published' / 'current.duckdb'}" in result.stdout
@@ -251,3 +254,16 @@ def test_the_installed_command_prints_plainly_and_fast(sample_home: Path, tmp_pa
     assert done.stderr.startswith("headwaters: ")
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_no_interval_is_cut_off_however_narrow_the_terminal(sample_home: Path, width: int):
+    console = Console(width=width, no_color=True, highlight=False, force_terminal=True, file=io.StringIO())
+    areas = summary.top_areas(sample_home)
+    _print_areas(console, areas, summary.status(sample_home))
+    printed = console.file.getvalue()
+    assert "SIMULATED DATA, NO REAL PLACE" in printed
+    for area in areas:
+        assert f"{area.rank} [{area.rank_p05:.0f} to {area.rank_p95:.0f}]" in printed
+        assert f"{area.score:.1f} [{area.score_p05:.1f} to {area.score_p95:.1f}]" in printed
+    assert "…" not in printed

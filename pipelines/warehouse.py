@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from atlas import summary
 from models.indicators.indicator import VALUES, all_indicators
 from models.indices.scores import N_DRAWS, SCORES, SEED
 from models.indices.spec import all_indices
@@ -31,7 +32,7 @@ from quality.gx import CheckResult, judge
 # The newest storage format that clients from DuckDB 1.1 on can read.
 STORAGE_VERSION = "v1.0.0"
 KEEP = 5
-CURRENT = "current.duckdb"
+CURRENT = summary.CURRENT.name  # the atlas, which reads nothing else, says where the file is
 _FILE = re.compile(r"^headwaters-(\d{6})\.duckdb$")
 _VIEWS = {
     VALUES.key: (VALUES, lambda: [f"indicator.{name}" for name in all_indicators()]),

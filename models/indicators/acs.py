@@ -6,10 +6,10 @@ import polars as pl
 
 from models.engine.margins import proportion_moe, standard_error, sum_moe
 from models.geography.counties import COUNTY_VINTAGE
-from models.indicators.indicator import FRAME, AbsentError
+from models.indicators.indicator import CELL, FRAME, AbsentError
 
 TABLE = "core.census_acs5_county"
-_TERM = re.compile(r"([+-]?)([BCS]\d{4,5}[A-Z]*(?:_C\d{2})?_\d{3})")
+_TERM = re.compile(f"([+-]?)({CELL})")
 
 
 def terms(expression: str) -> list[tuple[int, str]]:

@@ -22,6 +22,9 @@ UNITS = {
 }
 BOUNDS = {"share": (0.0, 1.0), "usd": (0.0, float("inf")), "count": (0.0, float("inf"))}
 
+CELL = r"[BCS]\d{4,5}[A-Z]*(?:_C\d{2})?_\d{3}"
+"""A cell of an ACS table: B17001_002, S2801_C01_014."""
+
 Inputs = Mapping[str, pl.DataFrame]
 
 
@@ -78,9 +81,7 @@ class Indicator:
     @property
     def cells(self) -> tuple[str, ...]:
         """ACS cells that the indicator needs, in order, each once."""
-        return tuple(
-            dict.fromkeys(re.findall(r"[BCS]\d{4,5}[A-Z]*(?:_C\d{2})?_\d{3}", self.numerator + " " + self.denominator))
-        )
+        return tuple(dict.fromkeys(re.findall(CELL, f"{self.numerator} {self.denominator}")))
 
     @property
     def table(self) -> Table:

@@ -136,12 +136,9 @@ def _indicator_member(
         _newest(values, spec, member), on="geo_id", how="left", maintain_order="left"
     )
     point = frame["value"].to_numpy().astype(float)
-    half = ((frame["value_upper"] - frame["value_lower"]) / 2).to_numpy().astype(float)
     # Clipped bounds understate the error at the edge of the support: the wider side holds.
-    wide = np.fmax(
-        (frame["value_upper"] - frame["value"]).to_numpy(), (frame["value"] - frame["value_lower"]).to_numpy()
-    )
-    sd = np.fmax(half, wide.astype(float)) / Z90
+    above, below = frame["value_upper"] - frame["value"], frame["value"] - frame["value_lower"]
+    sd = np.fmax(above.to_numpy().astype(float), below.to_numpy().astype(float)) / Z90
     # A value whose error nobody published must not look the surest of all: it counts as missing.
     unknown = ~np.isfinite(sd)
     point[unknown] = np.nan

@@ -12,14 +12,14 @@ from models.indicators.assemble import AbsentPart, assemble
 from models.indicators.indicator import Indicator, all_indicators
 from models.indices.scores import N_DRAWS, SEED, score, score_table
 from models.indices.spec import IndexSpec, all_indices
-from pipelines import plots
+from pipelines import ingest, plots
 from pipelines.home import Home, catalogue
 from pipelines.http import HttpFetcher
 from pipelines.inputs import open_input
 from pipelines.redact import redact
 from pipelines.settings import LIVE, check_binding
 from pipelines.warehouse import publish
-from quality.contract import Table, concat
+from quality.contract import Table
 from sources.registry import all_sources, core_tables
 from sources.source import PassingError, Source, SourceError
 
@@ -119,10 +119,6 @@ def _result(
     return dg.MaterializeResult(asset_key=asset_key(table.key), metadata=metadata)
 
 
-def _wanted_cells() -> tuple[str, ...]:
-    return tuple(sorted({cell for indicator in all_indicators().values() for cell in indicator.cells}))
-
-
 def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=landing_key(source.id),
@@ -143,13 +139,9 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
     )
     def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         check_binding(home.settings)
-        chosen = open_input(home.settings, HttpFetcher)
-        landed, changed = [], 0
+        chosen = open_input(home.settings, lambda: HttpFetcher(landing=home.landing))
         try:
-            for vintage, fetched in chosen.files(source, _wanted_cells()):
-                snapshot, is_new = home.landing.land(source, vintage, fetched, is_simulated=home.settings.is_simulated)
-                landed.append(snapshot)
-                changed += is_new
+            done = ingest.land(home, source, chosen)
         except PassingError:
             raise
         except SourceError as error:
@@ -158,16 +150,16 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
         unread = chosen.unread(source)
         for line in unread:
             context.log.warning(f"not read: {line}")
-        if not landed:
+        if not done.snapshots:
             context.log.warning(f"{source.id}: the input {redact(home.settings.input)} has no file of this source")
         rows = ["| file | bytes | sha256 |", "| --- | --- | --- |"]
-        rows += [f"| {s.vintage}/{s.name} | {s.bytes:,} | `{s.sha256[:16]}` |" for s in landed]
+        rows += [f"| {s.vintage}/{s.name} | {s.bytes:,} | `{s.sha256[:16]}` |" for s in done.snapshots]
         return dg.MaterializeResult(
             metadata={
                 "files": dg.MetadataValue.md("\n".join(rows)),
-                "files_landed": len(landed),
-                "files_changed": changed,
-                "bytes": sum(s.bytes for s in landed),
+                "files_landed": len(done.snapshots),
+                "files_changed": done.changed,
+                "bytes": sum(s.bytes for s in done.snapshots),
                 "not_read": dg.MetadataValue.md("\n".join(f"- {line}" for line in unread) or "none"),
             }
         )
@@ -181,27 +173,15 @@ def _core_assets(home: Home, source: Source) -> dg.AssetsDefinition:
     @dg.multi_asset(name=f"core_{source.id}", specs=specs)
     def parse() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
-        frames: dict[str, list[pl.DataFrame]] = {table.key: [] for table in source.tables}
-        names: dict[str, list[str]] = {table.key: [] for table in source.tables}
-        for snapshot, file in home.landing.files(source):
-            for key, frame in source.parse(file).items():
-                stamped = frame.with_columns(snapshot_sha256=pl.lit(snapshot.sha256))
-                frames[key].append(next(t for t in source.tables if t.key == key).conform(stamped))
-                names[key].append(file.label)
-        for table in source.tables:
-            absent = [] if frames[table.key] else [_absent_source(home, source, table)]
-            stored = home.tables.write(table, concat(table, frames[table.key]), absent)
-            files = dg.MetadataValue.md("\n".join(f"- {name}" for name in names[table.key]) or "none")
-            yield _result(home, table, stored, absent, files=files)
+
+        def write(parsed: ingest.Parsed) -> pl.DataFrame:
+            return home.tables.write(parsed.table, parsed.frame, parsed.absent)
+
+        for parsed, stored in ingest.parse(home, source, write):
+            files = dg.MetadataValue.md("\n".join(f"- {name}" for name in parsed.files) or "none")
+            yield _result(home, parsed.table, stored, parsed.absent, files=files)
 
     return parse
-
-
-def _absent_source(home: Home, source: Source, table: Table) -> AbsentPart:
-    reason = "the input has no file for this table"
-    if home.settings.input == LIVE and source.not_live:
-        reason = source.not_live
-    return AbsentPart(table.key, reason, f"{source.id}/{source.vintages[-1].id}/{' or '.join(source.files[table.key])}")
 
 
 def counties_of(home: Home) -> pl.DataFrame:

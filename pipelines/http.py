@@ -16,6 +16,7 @@ import stamina.instrumentation
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from pipelines.landing import Landing
 from pipelines.redact import SECRETS, install, redact
 from sources.source import Content, Fetched, PassingError, Request, SourceError
 
@@ -124,6 +125,7 @@ class HttpFetcher:
         deadline: float = 1800.0,
         max_bytes: int = 300_000_000,
         rewrite: Mapping[str, str] | None = None,
+        landing: Landing | None = None,
     ) -> None:
         install()
         # Without this stamina prints past logging wherever structlog happens to be installed.
@@ -197,6 +199,10 @@ class HttpFetcher:
             raise SourceError(f"The environment variable {name} is not set. {SECRETS[name]}")
         return value
 
+    def has_secret(self, name: str) -> bool:
+        """Whether a known secret is set."""
+        return name in SECRETS and bool(os.environ.get(name, "").strip())
+
     def _send_on(self, request: httpx.Request) -> None:
         address = str(request.url)
         if (sent := self.rewrite(address)) != address:
@@ -224,7 +230,7 @@ class HttpFetcher:
                     raise SourceError(redact(f"{where}{wrong}. {_todo(200)}"))
                 return Fetched(
                     name=request.name,
-                    body=body,
+                    content=body,
                     address=redact(request.address),
                     etag=response.headers.get("ETag"),
                     last_modified=response.headers.get("Last-Modified"),
@@ -249,7 +255,13 @@ class HttpFetcher:
         return min(float(seconds), self.retry_after_max) if seconds.isdecimal() else None
 
 
-_EXPECTED: dict[Content, str] = {"json": "JSON", "csv": "a CSV file", "workbook": "a workbook (OLE or ZIP)"}
+_EXPECTED: dict[Content, str] = {
+    "json": "JSON",
+    "csv": "a CSV file",
+    "workbook": "a workbook (OLE or ZIP)",
+    "zip": "a ZIP archive",
+    "text": "delimited text",
+}
 
 
 def _wrong(body: bytes, expect: Content) -> str | None:

@@ -1,18 +1,18 @@
 """The three inputs behind one interface: the embedded sample, a directory, the publishers."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from pipelines.settings import LIVE, SAMPLE, Settings
-from sources.source import Fetched, Fetcher, Source
+from sources.source import Fetched, Fetcher, Scope, Source
 
 
 class Input(Protocol):
     """Where publishers' files come from."""
 
-    def files(self, source: Source, wanted: Sequence[str]) -> Iterator[tuple[str, Fetched]]:
-        """Yield (vintage, file) for what the source reads. `wanted` are the ACS cells in use."""
+    def files(self, source: Source, scope: Scope) -> Iterator[tuple[str, Fetched]]:
+        """Yield (vintage, file) for what the source reads."""
         ...
 
     def unread(self, source: Source) -> list[str]:
@@ -33,11 +33,11 @@ class DirectoryInput:
                 vintage, *rest = path.relative_to(base).parts
                 yield vintage, "/".join(rest), path
 
-    def files(self, source: Source, wanted: Sequence[str]) -> Iterator[tuple[str, Fetched]]:
+    def files(self, source: Source, scope: Scope) -> Iterator[tuple[str, Fetched]]:
         for vintage, name, path in self._paths(source):
             if vintage in source.vintage_ids and source.reads(name):
                 # The address is relative: published records carry nobody's folders.
-                yield vintage, Fetched(name, path.read_bytes(), f"directory:{source.id}/{vintage}/{name}")
+                yield vintage, Fetched(name, path, f"directory:{source.id}/{vintage}/{name}")
 
     def unread(self, source: Source) -> list[str]:
         return [
@@ -55,12 +55,11 @@ class DirectoryInput:
 class SampleInput:
     """The simulated region, written anew in the publishers' formats."""
 
-    def files(self, source: Source, wanted: Sequence[str]) -> Iterator[tuple[str, Fetched]]:
+    def files(self, source: Source, scope: Scope) -> Iterator[tuple[str, Fetched]]:
         from sources.simulated import files
 
-        for source_id, vintage, name, body in files():
-            if source_id == source.id:
-                yield vintage, Fetched(name, body, f"simulated:{source_id}/{vintage}/{name}")
+        for vintage, name, body in files(source.id):
+            yield vintage, Fetched(name, body, f"simulated:{source.id}/{vintage}/{name}")
 
     def unread(self, source: Source) -> list[str]:
         return []
@@ -72,12 +71,12 @@ class LiveInput:
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
 
-    def files(self, source: Source, wanted: Sequence[str]) -> Iterator[tuple[str, Fetched]]:
+    def files(self, source: Source, scope: Scope) -> Iterator[tuple[str, Fetched]]:
         if source.fetch is None:
             return
         for vintage in source.vintages:
             if vintage.live:
-                for fetched in source.fetch(self._fetcher, vintage.id, wanted):
+                for fetched in source.fetch(self._fetcher, vintage.id, scope):
                     yield vintage.id, fetched
 
     def unread(self, source: Source) -> list[str]:

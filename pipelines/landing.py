@@ -2,21 +2,23 @@
 
 `landing/<source>/<vintage>/<name>/<sha256>` holds the bytes and
 `landing/<source>/<vintage>/<name>/record.json` says which of them is current, where it came from and
-when. A changed file is landed beside the old one; nothing is overwritten.
+when. A changed file is landed beside the old one; nothing is overwritten. `landing/<source>/offered.json`
+lists the files that the last input offered: what it no longer offers stays on disk and is no longer read.
 """
 
-import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
-from pipelines.files import write_atomically
+from pipelines.files import sync_folder, write_atomically
 from pipelines.redact import redact
-from sources.source import Fetched, RawFile, Source, SourceError
+from sources.source import EVERYTHING, Fetched, RawFile, Scope, Source, SourceError
 
-_RECORD = "record.json"
+_RECORD, _OFFERED = "record.json", "offered.json"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Landing:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    @property
+    def downloads(self) -> Path:
+        """Where files grow while they are fetched; what is left there can be resumed."""
+        return self._root / ".downloads"
+
     def _folder(self, source_id: str, vintage: str, name: str) -> Path:
         folder = (self._root / source_id / vintage / name).resolve()
         if not folder.is_relative_to(self._root.resolve()):
@@ -53,25 +60,32 @@ class Landing:
         return folder
 
     def land(self, source: Source, vintage: str, fetched: Fetched, *, is_simulated: bool) -> tuple[Snapshot, bool]:
-        """Keep a file.
+        """Keep a file; one that was downloaded is moved here, one of a directory is copied.
 
         Returns:
-            Its record, and whether its content is new. The same content again leaves the record
-            as it was.
+            Its record, and whether its content is new. The same content again keeps the time at which it was
+            first fetched, and takes over what the publisher now calls it.
         """
-        sha256 = hashlib.sha256(fetched.body).hexdigest()
+        file = RawFile(source.id, vintage, fetched.name, fetched.content)
+        sha256 = file.sha256
         folder = self._folder(source.id, vintage, fetched.name)
         current = self._record(folder)
+        address = redact(fetched.address)
         if current is not None and current.sha256 == sha256 and (folder / sha256).exists():
+            told = (address, fetched.etag or current.etag, fetched.last_modified or current.last_modified)
+            if told != (current.address, current.etag, current.last_modified):
+                current = replace(current, address=told[0], etag=told[1], last_modified=told[2])
+                write_atomically(folder / _RECORD, json.dumps(asdict(current), indent=1).encode())
+            self._remove_download(fetched)
             return current, False
-        write_atomically(folder / sha256, fetched.body)
+        self._keep(fetched, folder / sha256)
         snapshot = Snapshot(
             source_id=source.id,
             vintage=vintage,
             name=fetched.name,
             sha256=sha256,
-            bytes=len(fetched.body),
-            address=redact(fetched.address),
+            bytes=(folder / sha256).stat().st_size,
+            address=address,
             fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
             etag=fetched.etag,
             last_modified=fetched.last_modified,
@@ -82,6 +96,31 @@ class Landing:
         write_atomically(folder / _RECORD, json.dumps(asdict(snapshot), indent=1).encode())
         return snapshot, True
 
+    def _is_download(self, fetched: Fetched) -> bool:
+        return isinstance(fetched.content, Path) and fetched.content.is_relative_to(self.downloads)
+
+    def _remove_download(self, fetched: Fetched) -> None:
+        if isinstance(fetched.content, Path) and self._is_download(fetched):
+            fetched.content.unlink(missing_ok=True)
+
+    def _keep(self, fetched: Fetched, target: Path) -> None:
+        if not isinstance(fetched.content, Path):
+            write_atomically(target, fetched.content)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self._is_download(fetched):
+            fetched.content.replace(target)
+        else:
+            temporary = target.with_name(f".{uuid4().hex}.tmp")
+            shutil.copyfile(fetched.content, temporary)
+            temporary.replace(target)
+        sync_folder(target.parent)
+
+    def offer(self, source: Source, snapshots: Iterable[Snapshot]) -> None:
+        """Say which files the input offers now, after all of them have been landed."""
+        body = json.dumps(sorted([snapshot.vintage, snapshot.name] for snapshot in snapshots), indent=0)
+        write_atomically(self._root / source.id / _OFFERED, body.encode())
+
     @staticmethod
     def _record(folder: Path) -> Snapshot | None:
         path = folder / _RECORD
@@ -89,25 +128,46 @@ class Landing:
 
     def snapshots(self, source_id: str = "*") -> list[Snapshot]:
         """Current records, of one source or of all, in order of source, vintage and name."""
-        found = [self._record(path.parent) for path in self._root.glob(f"{source_id}/*/**/{_RECORD}")]
+        found = [self._record(folder) for source in self._root.glob(source_id) for folder in self._current(source)]
         return sorted((s for s in found if s is not None), key=lambda s: (s.source_id, s.vintage, s.name))
 
-    def read(self, snapshot: Snapshot) -> RawFile:
-        """The bytes of a record, compared with its checksum.
+    def _current(self, source: Path) -> list[Path]:
+        offered = source / _OFFERED
+        if not offered.exists():
+            return [path.parent for path in source.rglob(_RECORD)]
+        return [self._folder(source.name, *where) for where in json.loads(offered.read_text(encoding="utf-8"))]
+
+    def known(self) -> dict[str, tuple[Snapshot, Path]]:
+        """Landed files by address, and where their bytes lie, so that publishers can be asked for news only."""
+        records = [self._record(path.parent) for path in self._root.rglob(_RECORD)]
+        found = {snapshot.address: (snapshot, self._path(snapshot)) for snapshot in records if snapshot is not None}
+        return {address: landed for address, landed in found.items() if landed[1].exists()}
+
+    def _path(self, snapshot: Snapshot) -> Path:
+        return self._folder(snapshot.source_id, snapshot.vintage, snapshot.name) / snapshot.sha256
+
+    def read(self, snapshot: Snapshot, scope: Scope = EVERYTHING) -> RawFile:
+        """The file of a record, compared with its checksum.
 
         Raises:
             SourceError: the bytes on disk are not those that were landed.
         """
-        path = self._folder(snapshot.source_id, snapshot.vintage, snapshot.name) / snapshot.sha256
-        file = RawFile(snapshot.source_id, snapshot.vintage, snapshot.name, path.read_bytes())
+
+        def beside(name: str) -> RawFile | None:
+            here = (s for s in self.snapshots(snapshot.source_id) if (s.vintage, s.name) == (snapshot.vintage, name))
+            found = next(here, None)
+            return None if found is None else self.read(found, scope)
+
+        path = self._path(snapshot)
+        file = RawFile(snapshot.source_id, snapshot.vintage, snapshot.name, path, scope, beside)
         if file.sha256 != snapshot.sha256:
             raise SourceError(
                 f"{snapshot.label}: the landed bytes have changed on disk; remove {path.name} and run again"
             )
         return file
 
-    def files(self, source: Source) -> Iterator[tuple[Snapshot, RawFile]]:
+    def files(self, source: Source, scope: Scope = EVERYTHING) -> Iterator[tuple[Snapshot, RawFile]]:
         """All current files of a source that its parser reads."""
         for snapshot in self.snapshots(source.id):
             if snapshot.vintage in source.vintage_ids and source.reads(snapshot.name):
-                yield snapshot, self.read(snapshot)
+                yield snapshot, self.read(snapshot, scope)

@@ -116,12 +116,16 @@ CHECKS = _meta(
     ("table_key", "rule", "column_name"),
 )  # fmt: skip
 CORRECTIONS = _meta(
-    "corrections", "Known breaks", "Publishers' own figures that are known not to add up, each with its evidence.",
+    "corrections", "Known errors of publishers",
+    "Publishers' own figures that are known to be wrong, what is read in their place, and the evidence.",
     [
         _text("correction_id", "The entry.", nullable=False), _text("source_id", "The source.", nullable=False),
-        _text("file", "The file."), _text("sheet", "The sheet."), _text("column_name", "The column."),
-        Column("published", pl.Float64, "What the publisher printed."),
-        Column("rows_sum", pl.Float64, "What its rows sum to."), _text("why", "Why."), _text("evidence", "Evidence."),
+        _text("kind", "total: a Total that its rows do not meet; value: a cell that is read as something else."),
+        _text("file", "The file."), _text("place", "Sheet or row, as JSON."), _text("column_name", "The column."),
+        _text("published", "What the publisher printed."),
+        _text("expected", "What its rows sum to, or what the cell is read as."),
+        _text("why", "Why."), _text("evidence", "Evidence."),
+        _flag("is_applied", "Whether a file of this name was landed, and so read with the correction."),
     ],
     ("correction_id",),
 )  # fmt: skip
@@ -197,7 +201,8 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
             for r in checks
         ]),
         "corrections": (CORRECTIONS, [
-            (c.id, s.id, c.file, c.sheet, c.column, c.published, c.rows_sum, c.why, c.evidence)
+            (c.id, s.id, c.kind, c.file, json.dumps(c.where), c.column, c.published, c.expected, c.why, c.evidence,
+             any((n.source_id, n.name) == (s.id, c.file) for n in snapshots))
             for s in all_sources().values() for c in s.corrections
         ]),
     }  # fmt: skip

@@ -25,7 +25,8 @@ class TableStore:
 
     root: Path
 
-    def _path(self, key: str) -> Path:
+    def path(self, key: str) -> Path:
+        """Where a table lies."""
         return self.root.joinpath(*key.split(".")).with_suffix(".parquet")
 
     def write(self, table: Table, frame: pl.DataFrame, absent: Sequence[AbsentPart] = ()) -> pl.DataFrame:
@@ -40,7 +41,7 @@ class TableStore:
         conformed = table.conform(frame)
         buffer = io.BytesIO()
         conformed.write_parquet(buffer, metadata={_ABSENT: json.dumps(absent)})
-        write_atomically(self._path(table.key), buffer.getvalue())
+        write_atomically(self.path(table.key), buffer.getvalue())
         return conformed
 
     def read(self, key: str) -> pl.DataFrame:
@@ -49,11 +50,19 @@ class TableStore:
         Raises:
             TableMissingError: the table was never written in this home.
         """
-        path = self._path(key)
+        path = self.path(key)
         if not path.exists():
             raise TableMissingError(f"{key} is not in this home yet: materialize it first")
         return pl.read_parquet(path)
 
+    def has(self, key: str) -> bool:
+        """Whether the table was ever written in this home."""
+        return self.path(key).exists()
+
+    def counts(self, key: str, column: str) -> dict[str, int]:
+        """Rows of a stored table by the values of a column."""
+        return dict(pl.scan_parquet(self.path(key)).group_by(column).len().collect().iter_rows())
+
     def absent(self, key: str) -> list[AbsentPart]:
         """What was absent when the table was written."""
-        return [AbsentPart(*row) for row in json.loads(pl.read_parquet_metadata(self._path(key))[_ABSENT])]
+        return [AbsentPart(*row) for row in json.loads(pl.read_parquet_metadata(self.path(key))[_ABSENT])]

@@ -9,6 +9,37 @@ GEO_LEVELS = ("us", "state", "county", "tract", "school_district", "coc")
 VALUE_KINDS = ("exact", "interval", "suppressed", "not_applicable", "missing")
 """What a publisher's cell says: a number, bounds, withheld, not applicable, or nothing."""
 
+
+def measured(
+    name: str,
+    description: str,
+    unit: str,
+    *,
+    minimum: float | None = 0,
+    maximum: float | None = None,
+) -> tuple[Column, ...]:
+    """A figure with what its publisher says of it: `<name>`, `<name>_lower`, `<name>_upper`, `<name>_kind`.
+
+    `Table.conform` refuses a row whose number and kind contradict each other.
+    """
+
+    def number(suffix: str, text: str) -> Column:
+        return Column(name + suffix, pl.Float64, text, unit=unit, minimum=minimum, maximum=maximum)
+
+    return (
+        number("", f"{description} Only where the publisher states an exact number."),
+        number("_lower", f"Smallest value that the publisher's cell allows: {description}"),
+        number("_upper", f"Largest value that the cell allows, null where nothing bounds it: {description}"),
+        Column(
+            f"{name}_kind",
+            pl.String,
+            f"What the cell of {name} says: a number, bounds, withheld, not applicable, or nothing.",
+            nullable=False,
+            allowed=VALUE_KINDS,
+        ),
+    )
+
+
 VINTAGE = Column(
     "vintage", pl.String, "The publisher's release that the row was read from.", nullable=False, pattern=r"^\d{4}$"
 )

@@ -99,7 +99,8 @@ class Table:
 
         Raises:
             ContractError: a declared column is missing, an undeclared one is present, or a value
-                cannot be held by its declared type; NaN is no value: what is unknown is null.
+                cannot be held by its declared type; NaN is no value: what is unknown is null; a number stands
+                where its kind says that the publisher gave none, or is lacking where it says `exact`.
         """
         missing = [name for name in self.column_names if name not in frame.columns]
         extra = [name for name in frame.columns if name not in self.column_names]
@@ -112,11 +113,29 @@ class Table:
             cast = frame.select(pl.col(column.name).cast(column.dtype) for column in self.columns)
         except pl.exceptions.PolarsError as error:
             raise ContractError(f"{self.key}: {error}") from error
+        self._judge_kinds(cast)
         # Great Expectations counts NaN as null, so no rule of a suite would notice it.
         nan = [name for name, dtype in cast.schema.items() if dtype.is_float() and cast[name].is_nan().any()]
         if nan:
             raise ContractError(f"{self.key}: NaN in {', '.join(nan)}; what is unknown is null")
         return cast.sort(self.primary_key)
+
+    def _judge_kinds(self, frame: pl.DataFrame) -> None:
+        """Suppressed is never zero: a figure and its `_kind` say the same, row by row."""
+        for kind in (column.name for column in self.columns if "suppressed" in (column.allowed or ())):
+            name = kind.removesuffix("_kind")
+            is_wrong = (pl.col(kind) == "exact") != pl.col(name).is_not_null()
+            bounds = [bound for bound in (f"{name}_lower", f"{name}_upper") if bound in frame.columns]
+            if bounds:
+                has_bound = pl.any_horizontal(pl.col(bounds).is_not_null())
+                is_wrong = is_wrong | (pl.col(kind).is_in(["exact", "interval"]) != has_bound)
+                is_wrong = is_wrong | (pl.col(bounds[0]) > pl.col(bounds[-1])).fill_null(False)
+            wrong = frame.filter(is_wrong)
+            if wrong.height:
+                keys = {key: wrong[key][0] for key in (*self.primary_key, kind, name)}
+                raise ContractError(
+                    f"{self.key}: {name} and {kind} contradict each other in {wrong.height} rows: {keys}"
+                )
 
 
 def concat(table: Table, frames: Sequence[pl.DataFrame]) -> pl.DataFrame:

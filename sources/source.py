@@ -8,6 +8,7 @@ import fnmatch
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol
 
 import polars as pl
@@ -15,7 +16,8 @@ import requests
 
 from quality.contract import Table
 
-Content = Literal["json", "csv", "workbook"]
+Content = Literal["json", "csv", "workbook", "zip", "text"]
+"""What an answer must be: an HTML page in its place is refused. `text` is any delimited text."""
 
 
 class SourceError(Exception):
@@ -36,19 +38,28 @@ class ParseError(SourceError):
 
 
 @dataclass(frozen=True)
-class TotalBreak:
-    """A Total row that is known not to be the sum of its rows; see `sources.corrections`.
+class Correction:
+    """A known error in a publisher's own figures; see `sources.corrections`.
 
-    It speaks of a sheet that holds the row `with_row`.
+    Args:
+        kind: `total`, a Total that is not the sum of its rows and is accepted as it is; or `value`, a cell
+            that is read as something else than it says.
+        file: name of the file.
+        holds: the entry speaks of a file that holds this text as a cell, and of no other of the same name.
+        where: which rows: the sheet of a Total, or column and text that find the rows of a value.
+        column: the column that is wrong.
+        published: what the publisher printed.
+        expected: what the rows sum to, or what the cell is read as.
     """
 
     id: str
+    kind: str
     file: str
-    sheet: str
-    with_row: str
+    holds: str
+    where: Mapping[str, str]
     column: str
-    published: float
-    rows_sum: float
+    published: str
+    expected: str
     why: str
     evidence: str
 
@@ -60,45 +71,93 @@ class Vintage:
     Args:
         id: the year that names the release and its folder.
         live: whether a live run fetches it; older vintages are read where they lie.
+        released: the day of its release, ISO 8601, from which `headwaters doctor` reckons when the next is due.
     """
 
     id: str
     live: bool = True
+    released: str | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a run needs of publishers that offer more than anyone could use.
+
+    Args:
+        cells: ACS cells that indicators name, such as `B14005_010`.
+        states: two-digit FIPS codes of the states that the region touches; None for the whole nation.
+            Levels below the county are fetched for these states only.
+    """
+
+    cells: tuple[str, ...] = ()
+    states: tuple[str, ...] | None = None
+
+
+EVERYTHING = Scope()
 
 
 @dataclass(frozen=True)
 class Request:
-    """A file to fetch: what it will be called, where it is, and what it must contain."""
+    """A file to fetch: what it will be called, where it is, and what it must contain.
+
+    Args:
+        max_bytes: the largest body that is accepted, where it differs from the fetcher's own ceiling.
+    """
 
     name: str
     address: str
     expect: Content
     headers: Mapping[str, str] = field(default_factory=dict)
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """Bytes as published. `address` never holds a secret."""
+    """A file as published, in memory or on disk where it is large. `address` never holds a secret."""
 
     name: str
-    body: bytes
+    content: bytes | Path
     address: str
     etag: str | None = None
     last_modified: str | None = None
 
+    @property
+    def body(self) -> bytes:
+        return self.content.read_bytes() if isinstance(self.content, Path) else self.content
+
+
+def _no_neighbour(name: str) -> None:
+    return None
+
 
 @dataclass(frozen=True)
 class RawFile:
-    """A landed file as a parser sees it."""
+    """A landed file as a parser sees it.
+
+    Args:
+        content: the bytes, or the path of a landed file, which a parser of large files scans instead of reading
+            it whole.
+        scope: what the run needs; only parsers of files that hold more than anyone could use look at it.
+        beside: another file of the same source and vintage by name, for files that explain each other.
+    """
 
     source_id: str
     vintage: str
     name: str
-    body: bytes
+    content: bytes | Path
+    scope: Scope = EVERYTHING
+    beside: Callable[[str], "RawFile | None"] = field(default=_no_neighbour, compare=False, repr=False)
+
+    @property
+    def body(self) -> bytes:
+        return self.content.read_bytes() if isinstance(self.content, Path) else self.content
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
+        if isinstance(self.content, Path):
+            with self.content.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.sha256(self.content).hexdigest()
 
     @property
     def label(self) -> str:
@@ -121,6 +180,10 @@ class Fetcher(Protocol):
         """A secret from the environment; raises SourceError that says how to set it."""
         ...
 
+    def has_secret(self, name: str) -> bool:
+        """Whether the secret is set, for sources that have a way without it."""
+        ...
+
 
 @dataclass(frozen=True)
 class Source:
@@ -134,10 +197,10 @@ class Source:
         files: for each table, patterns (fnmatch) of the file names inside a vintage that feed it.
         parse: pure; selects, renames and types; never sums, ranks or imputes. Returns a frame for
             each of `tables` that the file feeds, without `snapshot_sha256`.
-        fetch: yields what is published for a vintage. `wanted` are the ACS cells that indicators
-            name; other sources ignore it. None where the publisher has no machine-readable address.
+        fetch: yields what is published for a vintage. None where the publisher has no machine-readable address.
+        probe: one small request that stands for a vintage: `headwaters doctor` asks it for ours and for the next.
         not_live: why there is no `fetch`, and what to do instead.
-        corrections: known breaks in the publisher's own figures.
+        corrections: known errors in the publisher's own figures.
     """
 
     id: str
@@ -152,9 +215,10 @@ class Source:
     tables: tuple[Table, ...]
     files: Mapping[str, tuple[str, ...]]
     parse: Callable[[RawFile], dict[str, pl.DataFrame]]
-    fetch: Callable[[Fetcher, str, Sequence[str]], Iterator[Fetched]] | None = None
+    fetch: Callable[[Fetcher, str, Scope], Iterator[Fetched]] | None = None
+    probe: Callable[[str], Request] | None = None
     not_live: str | None = None
-    corrections: tuple[TotalBreak, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
     def reads(self, name: str) -> bool:
         """Whether the parser knows this file name."""
@@ -168,7 +232,7 @@ class Source:
 def fetch_addresses(addresses: Callable[[str], Sequence[Request]]) -> Callable[..., Iterator[Fetched]]:
     """The `fetch` of a source whose vintages are plain files at known addresses."""
 
-    def fetch(fetcher: Fetcher, vintage: str, wanted: Sequence[str]) -> Iterator[Fetched]:
+    def fetch(fetcher: Fetcher, vintage: str, scope: Scope) -> Iterator[Fetched]:
         for request in addresses(vintage):
             yield fetcher.get(request)
 

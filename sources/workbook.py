@@ -5,6 +5,7 @@ import struct
 import fastexcel
 import polars as pl
 
+from sources import archive
 from sources.source import ParseError, RawFile
 
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -37,11 +38,22 @@ def _is_whole(body: bytes) -> bool:
     return len(body) >= (used + 2) * size
 
 
+def _refuse_macros(file: RawFile) -> None:
+    """An .xlsx holds no macros by its definition: one that does is not what its name says.
+
+    HUD's own .xlsb carries a VBA project. Nothing here runs one: calamine reads cells only.
+    """
+    has_macros = any(member.filename.lower().endswith("vbaproject.bin") for member in archive.members(file))
+    if has_macros and file.name.lower().endswith(".xlsx"):
+        raise ParseError(file.label, "an .xlsx must be without macros, but holds a VBA project")
+
+
 class Workbook:
     """A landed workbook.
 
     Raises:
-        ParseError: the bytes are not a workbook (an HTML page, say), or it is damaged.
+        ParseError: the bytes are not a workbook (an HTML page, say), or it is damaged, would fill the machine when
+            it is unpacked, or is an .xlsx with macros.
     """
 
     def __init__(self, file: RawFile) -> None:
@@ -51,6 +63,8 @@ class Workbook:
             raise ParseError(file.label, f"must be a workbook, but starts with {start!r}")
         if file.body.startswith(_OLE) and not _is_whole(file.body):
             raise ParseError(file.label, f"must be a whole workbook, but is cut off after {len(file.body):,} bytes")
+        if file.body.startswith(_ZIP):
+            _refuse_macros(file)
         try:
             self._reader = fastexcel.read_excel(file.body)
         except (KeyboardInterrupt, SystemExit):

@@ -26,6 +26,13 @@ class Region:
     counties: tuple[str, ...] = ()
     n_counties: int | None = None
 
+    @property
+    def touched_states(self) -> tuple[str, ...] | None:
+        """Two-digit codes of the states that the region lies in; None for the nation."""
+        if self.states is None:
+            return None
+        return tuple(sorted({*self.states, *(county[:2] for county in self.counties)}))
+
     def select(self, counties: pl.DataFrame) -> pl.DataFrame:
         """The region's counties out of the county list (geo_id, geo_name), in order of id.
 

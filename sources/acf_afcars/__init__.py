@@ -54,7 +54,7 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
         if fips is None:
             raise ParseError(file.label, f"{row['state']!r} is no state", row=number)
         try:
-            count, kind = parse_number(row["n"])
+            count = parse_number(row["n"])
             percent = None if glance else parse_number(row["pct"]).value
         except ValueError as error:
             raise ParseError(file.label, str(error), row=number) from None
@@ -67,8 +67,8 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
                 "geo_name": NAME_BY_FIPS[fips],
                 "section": "glance" if glance else row["section"],
                 "measure": row["measure"] if glance else row["label"],
-                "count": count,
-                "count_kind": kind,
+                "count": count.value,
+                "count_kind": count.kind,
                 "share": None if percent is None else percent / 100,
             }
         )

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import polars as pl
 
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
-from sources.source import Fetched, Fetcher, ParseError, RawFile, Source, Vintage
+from sources.source import Fetched, Fetcher, ParseError, RawFile, Scope, Source, Vintage
 from sources.values import ACS_ANNOTATIONS, CONTROLLED
 
 _VARIABLE = re.compile(r"^(?P<cell>(?P<table>[BCS]\d{4,5}[A-Z]*(?:_C\d{2})?)_\d{3})(?P<kind>[EM])$")
@@ -147,11 +147,11 @@ def _table_key(level: str) -> str:
     return {"county": COUNTY.key, "tract": TRACT.key}[level]
 
 
-def _fetch(fetcher: Fetcher, vintage: str, wanted: Sequence[str]) -> Iterator[Fetched]:
+def _fetch(fetcher: Fetcher, vintage: str, scope: Scope) -> Iterator[Fetched]:
     # The API client is imported only when it is needed: it brings its own network stack.
     from sources.census_acs5.live import fetch
 
-    return fetch(fetcher, vintage, wanted)
+    return fetch(fetcher, vintage, scope)
 
 
 SOURCE = Source(

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit
 
 import requests
 
-from sources.source import Fetched, Fetcher, PassingError, SourceError
+from sources.source import Fetched, Fetcher, PassingError, Scope, SourceError
 
 _CELL = re.compile(r"(?P<table>[BC]\d{5}[A-Z]*|S\d{4}[A-Z]*_C\d{2})_\d{3}")
 _CELLS_A_CALL = 24  # estimate and margin of each, and NAME: 49 of the 50 variables that a call may ask for
@@ -24,19 +24,19 @@ _GET_A_KEY = (
 )
 
 
-def fetch(fetcher: Fetcher, vintage: str, wanted: Sequence[str]) -> Iterator[Fetched]:
+def fetch(fetcher: Fetcher, vintage: str, scope: Scope) -> Iterator[Fetched]:
     """The wanted cells for all counties of the nation, a file a table, or several where a table has many cells.
 
     Args:
         fetcher: gives the session and the key.
         vintage: last year of the five.
-        wanted: cells such as `B14005_010`, or `S2801_C01_014` of a subject table.
+        scope: cells such as `B14005_010`, or `S2801_C01_014` of a subject table.
 
     Raises:
         SourceError: no key, or one that is refused; a cell that the vintage lacks; no rows; an answer that is short,
             ragged or covers other counties than the rest of its table. Nothing of such a table is yielded.
     """
-    tables = _by_table(wanted)
+    tables = _by_table(scope.cells)
     if not tables:
         return
     key = fetcher.secret(_KEY)
@@ -119,7 +119,7 @@ class _Api:
             raise self.error(table, f"the census package could not read the answer ({unread})", "Check its version.")
         return Fetched(
             name=f"county/{table}{part}.json",
-            body=response.content,
+            content=response.content,
             address=_without_key(response.url),
             etag=response.headers.get("ETag"),
             last_modified=response.headers.get("Last-Modified"),

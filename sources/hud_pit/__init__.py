@@ -92,19 +92,18 @@ def _parse_sheet(file: RawFile, sheet: str, rows: list[tuple[str | None, ...]]) 
         label = (row[1] or "").strip() if by_coc else name
         for j, measure in measures:
             try:
-                value, kind = parse_number(row[j])
+                cell = parse_number(row[j])
             except ValueError as error:
                 raise ParseError(file.label, f"column {header[j]!r}: {error}", sheet=sheet, row=number) from None
-            sums[j] += value or 0.0
-            records.append((area, label, code, measure, value, kind))
+            sums[j] += cell.value or 0.0
+            records.append((area, label, code, measure, cell.value, cell.kind))
     if total is None:
         raise ParseError(file.label, "must end with a Total row, but has none: the sheet is cut off", sheet=sheet)
     codes = {record[2] for record in records}
-    known = [correction for correction in _CORRECTIONS if correction.with_row in codes]
+    known = [correction for correction in _CORRECTIONS if correction.holds in codes]
     for j, _ in measures:
         corrections.check_total(
-            file.label,
-            file.name,
+            file,
             sheet,
             header[j],
             published=parse_number(total[j]).value,

@@ -91,6 +91,6 @@ def boundaries(region: Region) -> bytes:
     return json.dumps(topology, separators=(",", ":")).encode()
 
 
-def files(region: Region) -> Iterator[tuple[str, str, str, bytes]]:
+def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
     """The one file of boundaries."""
-    yield "geo", "2023", "counties-10m.topojson", boundaries(region)
+    yield "2023", "counties-10m.topojson", boundaries(region)

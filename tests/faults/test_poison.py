@@ -64,7 +64,7 @@ def yesterday(tmp_path_factory: pytest.TempPathFactory) -> Yesterday:
     root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "yesterday"
     with FileLock(f"{root}.lock"):
         if not (root / "done").exists():
-            for source, vintage, name, body in simulated.files():
+            for source, vintage, name, body in simulated.all_files():
                 path = root / "files" / source / vintage / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(body)

@@ -12,7 +12,7 @@ from pipelines.landing import Landing
 from pipelines.settings import resolve
 from sources import simulated
 from sources.registry import all_sources
-from sources.source import Fetched, Fetcher, SourceError
+from sources.source import EVERYTHING, Fetched, Fetcher, SourceError
 
 SOURCE = all_sources()["coc_county"]
 NAME = "county_coc_match.csv"
@@ -127,7 +127,7 @@ def test_names_with_folders_are_read_back(landing: Landing):
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     root = tmp_path / "files"
-    for source, vintage, name, body in simulated.files():
+    for source, vintage, name, body in simulated.all_files():
         path = root / source / vintage / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
@@ -138,12 +138,12 @@ def test_the_sample_and_a_directory_give_the_same_files(directory: Path):
     total = Counter[str]()
     for source in all_sources().values():
         sample, same = (
-            sorted((vintage, file.name, file.body) for vintage, file in chosen.files(source, ()))
+            sorted((vintage, file.name, file.body) for vintage, file in chosen.files(source, EVERYTHING))
             for chosen in (SampleInput(), DirectoryInput(directory))
         )
         assert sample == same, source.id
         total[source.id] = len(sample)
-    assert sum(total.values()) == len(list(simulated.files()))
+    assert sum(total.values()) == len(list(simulated.all_files()))
     assert min(total.values()) > 0
 
 
@@ -152,7 +152,7 @@ def test_a_directory_ignores_and_reports_what_nobody_reads(directory: Path):
         (directory / label).parent.mkdir(parents=True, exist_ok=True)
         (directory / label).write_bytes(b"a\n")
     chosen = DirectoryInput(directory)
-    names = {f"{vintage}/{file.name}" for vintage, file in chosen.files(SOURCE, ())}
+    names = {f"{vintage}/{file.name}" for vintage, file in chosen.files(SOURCE, EVERYTHING)}
     assert names == {"2017/county_coc_match.csv", "2025/coc_county_mo_metroeast_2025.csv"}
     assert sorted(chosen.unread(SOURCE)) == [
         "coc_county/1999/county_coc_match.csv: the vintage 1999 is not declared",
@@ -161,13 +161,13 @@ def test_a_directory_ignores_and_reports_what_nobody_reads(directory: Path):
 
 
 def test_a_directory_without_the_source_gives_nothing(tmp_path: Path):
-    assert list(DirectoryInput(tmp_path).files(SOURCE, ())) == []
+    assert list(DirectoryInput(tmp_path).files(SOURCE, EVERYTHING)) == []
     assert DirectoryInput(tmp_path).unread(SOURCE) == []
 
 
 def test_records_of_a_directory_carry_nobodys_folders(directory: Path):
     for source in all_sources().values():
-        for vintage, file in DirectoryInput(directory).files(source, ()):
+        for vintage, file in DirectoryInput(directory).files(source, EVERYTHING):
             assert file.address == f"directory:{source.id}/{vintage}/{file.name}"
 
 
@@ -195,4 +195,4 @@ def test_a_live_run_asks_for_declared_live_vintages_only():
     for source in all_sources().values():
         if source.fetch is None:
             assert source.not_live, "says what to do instead"
-            assert list(chosen.files(source, ())) == []
+            assert list(chosen.files(source, EVERYTHING)) == []

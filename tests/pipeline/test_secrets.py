@@ -172,7 +172,7 @@ def acs_api(asked: Asked) -> Response:
         return Response("error: unknown geography", 400)
     answers = [
         json.loads(body)
-        for source, vintage, name, body in simulated.files()
+        for source, vintage, name, body in simulated.all_files()
         if (source, vintage) == ("census_acs5", year) and name.startswith("county/")
     ]
     fields = asked.args["get"].split(",")
@@ -185,7 +185,7 @@ def acs_api(asked: Asked) -> Response:
 
 
 def test_a_live_run_publishes_what_the_publishers_serve(httpserver: HTTPServer, tmp_path: Path):
-    files = {f"{source}/{vintage}/{name}": body for source, vintage, name, body in simulated.files()}
+    files = {f"{source}/{vintage}/{name}": body for source, vintage, name, body in simulated.all_files()}
     served = {
         "/saipe/programs-surveys/saipe/datasets/2023/2023-state-and-county/est23all.xls": files[
             "census_saipe/2023/est23all.xls"

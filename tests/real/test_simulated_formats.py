@@ -12,7 +12,7 @@ import fastexcel
 import polars as pl
 import pytest
 
-from sources.simulated import files
+from sources.simulated import all_files
 
 Rows = list[tuple[str | None, ...]]
 
@@ -34,7 +34,7 @@ CSVS = {
 
 @cache
 def sample() -> dict[str, bytes]:
-    return {f"{source}/{vintage}/{name}": body for source, vintage, name, body in files()}
+    return {f"{source}/{vintage}/{name}": body for source, vintage, name, body in all_files()}
 
 
 @cache

@@ -11,7 +11,7 @@ from werkzeug import Request, Response
 
 from pipelines.http import USER_AGENT, HttpFetcher
 from sources.census_acs5.live import fetch
-from sources.source import Fetched, SourceError
+from sources.source import Fetched, Scope, SourceError
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -66,7 +66,7 @@ def failure(fetcher: HttpFetcher, *wanted: str) -> str:
     """What the error says, after a search for the key in it and in all that stands behind it."""
     got: list[Fetched] = []
     with pytest.raises(SourceError) as caught:
-        got.extend(fetch(fetcher, "2023", wanted))
+        got.extend(fetch(fetcher, "2023", Scope(tuple(wanted))))
     said = "".join(traceback.format_exception(caught.value))
     chain: list[BaseException | None] = [caught.value]
     while chain:
@@ -89,7 +89,7 @@ def test_the_answer_is_kept_as_published(httpserver: HTTPServer, fetcher: HttpFe
     assert fetched == [
         Fetched(
             name="county/B14005.json",
-            body=published(rows(variables)),
+            content=published(rows(variables)),
             address=f"{API}{PATH}?get={variables}&for=county:*&in=state:*",
             etag='"e"',
             last_modified="yesterday",
@@ -106,7 +106,7 @@ def test_cells_are_asked_by_table_and_subject_tables_at_their_own_endpoint(
     httpserver.expect_request(PATH).respond_with_handler(api)
     httpserver.expect_request(SUBJECT).respond_with_handler(api)
     wanted = ["S2801_C01_014", "B17020B_005", "B14005_010", "B17020B_001", "B14005_010"]
-    fetched = list(fetch(fetcher, "2023", wanted))
+    fetched = list(fetch(fetcher, "2023", Scope(tuple(wanted))))
     assert [one.name for one in fetched] == ["county/B14005.json", "county/B17020B.json", "county/S2801_C01.json"]
     assert [(asked.path, asked.args["get"]) for asked, _ in httpserver.log] == [
         (PATH, "NAME,B14005_010E,B14005_010M"),

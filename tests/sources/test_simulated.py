@@ -13,7 +13,7 @@ from itertools import pairwise
 import fastexcel
 import pytest
 
-from sources.simulated import files, xlsb
+from sources.simulated import all_files, xlsb
 from sources.states import NAME_BY_FIPS
 
 Rows = list[tuple[str | None, ...]]
@@ -22,7 +22,7 @@ SHELTERED = ("Sheltered ES", "Sheltered TH", "Sheltered SH")
 
 @cache
 def sample() -> dict[str, bytes]:
-    return {f"{source}/{vintage}/{name}": body for source, vintage, name, body in files()}
+    return {f"{source}/{vintage}/{name}": body for source, vintage, name, body in all_files()}
 
 
 def sheet(path: str, name: str) -> Rows:
@@ -48,16 +48,16 @@ WORKBOOKS = [path for path in sample() if path.endswith((".xls", ".xlsx", ".xlsb
 
 def test_two_calls_write_the_same_bytes():
     once, twice = (
-        [(*where, hashlib.sha256(body).hexdigest()) for *where, body in files()],
-        [(*where, hashlib.sha256(body).hexdigest()) for *where, body in files()],
+        [(*where, hashlib.sha256(body).hexdigest()) for *where, body in all_files()],
+        [(*where, hashlib.sha256(body).hexdigest()) for *where, body in all_files()],
     )
     assert once == twice
 
 
 def test_another_process_writes_the_same_bytes():
     program = (
-        "import hashlib; from sources.simulated import files; d = hashlib.sha256(); "
-        "[d.update(body) for *_, body in files()]; print(d.hexdigest())"
+        "import hashlib; from sources.simulated import all_files; d = hashlib.sha256(); "
+        "[d.update(body) for *_, body in all_files()]; print(d.hexdigest())"
     )
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     digest = hashlib.sha256()
@@ -67,7 +67,7 @@ def test_another_process_writes_the_same_bytes():
 
 
 def test_every_listed_file_is_written_once():
-    names = [(source, vintage, name) for source, vintage, name, _ in files()]
+    names = [(source, vintage, name) for source, vintage, name, _ in all_files()]
     assert len(names) == len(set(names))
     assert {(source, vintage) for source, vintage, _ in names} == {
         ("acf_afcars", "2021"),

@@ -80,7 +80,7 @@ def shares_2025(region: Region) -> bytes:
     return out.getvalue().encode()
 
 
-def files(region: Region) -> Iterator[tuple[str, str, str, bytes]]:
+def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
     """Both crosswalks."""
-    yield "coc_county", "2017", "county_coc_match.csv", crosswalk_2017(region)
-    yield "coc_county", "2025", "coc_county_mo_metroeast_2025.csv", shares_2025(region)
+    yield "2017", "county_coc_match.csv", crosswalk_2017(region)
+    yield "2025", "coc_county_mo_metroeast_2025.csv", shares_2025(region)

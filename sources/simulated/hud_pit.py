@@ -283,7 +283,7 @@ def by_state(region: Region) -> bytes:
     )
 
 
-def files(region: Region) -> Iterator[tuple[str, str, str, bytes]]:
+def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
     """Both workbooks."""
-    yield "hud_pit", "2018", "2007-2018-PIT-Counts-by-CoC.xlsx", by_coc(region)
-    yield "hud_pit", "2024", "2007-2024-PIT-Counts-by-State.xlsb", by_state(region)
+    yield "2018", "2007-2018-PIT-Counts-by-CoC.xlsx", by_coc(region)
+    yield "2024", "2007-2024-PIT-Counts-by-State.xlsb", by_state(region)

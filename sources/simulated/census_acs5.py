@@ -187,13 +187,13 @@ def _income_by_race(region: Region, table: str) -> bytes:
     return _answer(table, ["001"], areas, rows, ("state", "county"))
 
 
-def files(region: Region) -> Iterator[tuple[str, str, str, bytes]]:
+def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
     """All ACS answers: 2018 by county, 2023 by county and by tract."""
     for vintage, tables in (("2018", COUNTS_2018), ("2023", COUNTS_2023)):
         for table in tables:
-            yield "census_acs5", vintage, f"county/{table.id}.json", _county_counts(table, region)
+            yield vintage, f"county/{table.id}.json", _county_counts(table, region)
             if table.tracts:
-                yield "census_acs5", vintage, f"tract/{table.id}.json", _tract_counts(table, region)
-        yield "census_acs5", vintage, "county/B19013.json", _median_income(region, vintage)
+                yield vintage, f"tract/{table.id}.json", _tract_counts(table, region)
+        yield vintage, "county/B19013.json", _median_income(region, vintage)
     for table_id in ("B19013B", "B19013H"):
-        yield "census_acs5", "2023", f"county/{table_id}.json", _income_by_race(region, table_id)
+        yield "2023", f"county/{table_id}.json", _income_by_race(region, table_id)

@@ -150,7 +150,7 @@ def distributions(region: Region) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def files(region: Region) -> Iterator[tuple[str, str, str, bytes]]:
+def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
     """Both tables."""
-    yield "acf_afcars", "2021", "afcars_fy2021_glance_by_state.csv", glance(region)
-    yield "acf_afcars", "2021", "afcars_fy2021_distributions_by_state.csv", distributions(region)
+    yield "2021", "afcars_fy2021_glance_by_state.csv", glance(region)
+    yield "2021", "afcars_fy2021_distributions_by_state.csv", distributions(region)

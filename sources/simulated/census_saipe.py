@@ -179,8 +179,8 @@ def districts(region: Region, year: int) -> bytes:
     return _workbook(f"USSD{year % 100}", rows)
 
 
-def files(region: Region) -> Iterator[tuple[str, str, str, bytes]]:
+def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
     """All SAIPE workbooks."""
-    yield "census_saipe", "2019", "est19all.xls", counties(region, 2019)
-    yield "census_saipe", "2022", "ussd22.xls", districts(region, 2022)
-    yield "census_saipe", "2023", "est23all.xls", counties(region, 2023)
+    yield "2019", "est19all.xls", counties(region, 2019)
+    yield "2022", "ussd22.xls", districts(region, 2022)
+    yield "2023", "est23all.xls", counties(region, 2023)

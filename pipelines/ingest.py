@@ -1,0 +1,105 @@
+"""From a publisher to core tables: land what the input offers, parse what was landed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from models.indicators.assemble import AbsentPart
+from models.indicators.indicator import all_indicators
+from pipelines.home import Home
+from pipelines.inputs import Input
+from pipelines.landing import Snapshot
+from pipelines.settings import LIVE
+from quality.contract import Table, concat
+from sources.source import Scope, Source, SourceError
+
+SHRINKAGE = 0.2
+"""The part of a vintage's rows that may vanish between two runs before the run asks a person."""
+
+
+def scope_of(home: Home) -> Scope:
+    """What a run of this home needs: the cells of all indicators, the states of its region."""
+    cells = sorted({cell for indicator in all_indicators().values() for cell in indicator.cells})
+    return Scope(tuple(cells), home.settings.region.touched_states)
+
+
+@dataclass
+class Landed:
+    """What a source's landing did."""
+
+    snapshots: list[Snapshot] = field(default_factory=list)
+    changed: int = 0
+
+
+def land(home: Home, source: Source, chosen: Input) -> Landed:
+    """Land every file that the input offers of a source; the offer counts only once all of it is there.
+
+    Raises:
+        SourceError: a file cannot be had; what was landed before stays current.
+    """
+    done = Landed()
+    for vintage, fetched in chosen.files(source, scope_of(home)):
+        snapshot, is_new = home.landing.land(source, vintage, fetched, is_simulated=home.settings.is_simulated)
+        done.snapshots.append(snapshot)
+        done.changed += is_new
+    home.landing.offer(source, done.snapshots)
+    return done
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One core table: its rows, the files that fed it, and what is absent."""
+
+    table: Table
+    frame: pl.DataFrame
+    files: list[str]
+    absent: list[AbsentPart]
+
+
+def parse(home: Home, source: Source, write: Callable[[Parsed], pl.DataFrame]) -> list[tuple[Parsed, pl.DataFrame]]:
+    """Parse all landed files of a source, and write its tables once all of them are whole.
+
+    Args:
+        write: keeps a table and returns it as it is stored.
+
+    Raises:
+        ParseError: a file is malformed; no table of the source was written.
+        SourceError: a vintage has shrunk.
+    """
+    tables = {table.key: table for table in source.tables}
+    frames: dict[str, list[pl.DataFrame]] = {key: [] for key in tables}
+    names: dict[str, list[str]] = {key: [] for key in tables}
+    for snapshot, file in home.landing.files(source, scope_of(home)):
+        for key, frame in source.parse(file).items():
+            frames[key].append(tables[key].conform(frame.with_columns(snapshot_sha256=pl.lit(snapshot.sha256))))
+            names[key].append(file.label)
+    parsed = []
+    for key, table in tables.items():
+        frame = concat(table, frames[key])
+        _refuse_shrunk(home, source, table, frame)
+        parsed.append(Parsed(table, frame, names[key], [] if frames[key] else [_absent(home, source, table)]))
+    return [(one, write(one)) for one in parsed]
+
+
+def _refuse_shrunk(home: Home, source: Source, table: Table, frame: pl.DataFrame) -> None:
+    """A vintage that has lost many of its rows since yesterday was cut off on its way, or withdrawn: ask a person."""
+    if "vintage" not in table.column_names or not home.tables.has(table.key):
+        return
+    before = home.tables.counts(table.key, "vintage")
+    now = dict(frame.group_by("vintage").len().iter_rows())
+    for vintage, rows in before.items():
+        # A vintage that is gone altogether was taken out of the input; that is no damage.
+        if vintage in now and now[vintage] < (1 - SHRINKAGE) * rows:
+            raise SourceError(
+                f"{source.id}/{vintage}: {table.key} must not lose more than {SHRINKAGE:.0%} of a vintage's rows from "
+                f"one run to the next, but has {now[vintage]:,} rows after {rows:,}. If the publisher withdrew them, "
+                f"remove {home.tables.path(table.key)} and run again."
+            )
+
+
+def _absent(home: Home, source: Source, table: Table) -> AbsentPart:
+    reason = "the input has no file for this table"
+    if home.settings.input == LIVE and source.not_live:
+        reason = source.not_live
+    return AbsentPart(table.key, reason, f"{source.id}/{source.vintages[-1].id}/{' or '.join(source.files[table.key])}")

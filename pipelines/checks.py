@@ -6,9 +6,9 @@ import dagster as dg
 
 from pipelines.assets import asset_key
 from pipelines.home import Home, catalogue
-from pipelines.judging import explain, record
+from pipelines.judging import explain, judge_stored, record
 from quality.contract import Table
-from quality.gx import CheckResult, Severity, has_expectations, judge
+from quality.gx import CheckResult, Severity, has_expectations
 
 
 def _table_of(results: Sequence[CheckResult]) -> str:
@@ -38,7 +38,7 @@ def _check(home: Home, table: Table, name: str, severity: Severity) -> dg.AssetC
         ),
     )
     def check() -> dg.AssetCheckResult:
-        results = judge(table, home.tables.read(table.key), severity)
+        results = judge_stored(home, table, severity)
         record(home, results)
         broken = [result for result in results if not result.passed]
         return dg.AssetCheckResult(

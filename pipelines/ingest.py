@@ -11,6 +11,7 @@ from pipelines.home import Home
 from pipelines.inputs import Input
 from pipelines.landing import Snapshot
 from pipelines.settings import LIVE
+from quality import suppression
 from quality.contract import Table, concat
 from sources.source import Scope, Source, SourceError
 
@@ -76,9 +77,13 @@ def parse(home: Home, source: Source, write: Callable[[Parsed], pl.DataFrame]) -
             names[key].append(file.label)
     parsed = []
     for key, table in tables.items():
-        frame = concat(table, frames[key])
+        frame, withheld = suppression.protect(table, concat(table, frames[key]))
         _refuse_shrunk(home, source, table, frame)
-        parsed.append(Parsed(table, frame, names[key], [] if frames[key] else [_absent(home, source, table)]))
+        absent = [] if frames[key] else [_absent(home, source, table)]
+        if withheld:
+            reason = f"{withheld:,} totals are withheld, because with them a suppressed part could be computed"
+            absent.append(AbsentPart(table.key, reason, None))
+        parsed.append(Parsed(table, frame, names[key], absent))
     return [(one, write(one)) for one in parsed]
 
 

@@ -1,4 +1,4 @@
-"""What becomes of a judgement: broken rules in words, results kept, Data Docs written."""
+"""Judge stored tables, and what becomes of a judgement: broken rules in words, results kept, Data Docs written."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,24 @@ from dataclasses import asdict
 
 from pipelines.files import write_atomically
 from pipelines.home import Home
-from quality.gx import CheckResult, data_docs
+from quality.contract import Table
+from quality.gx import CheckResult, Severity, data_docs, judge
+
+_judged: dict[tuple[str, str, Severity], list[CheckResult]] = {}
+
+
+def judge_stored(home: Home, table: Table, severity: Severity) -> list[CheckResult]:
+    """Judge a table as it is stored.
+
+    Publishing judges everything again, because a check guards only the run in which it stood. The same bytes under the
+    same rules have the same result: within one process they are judged once.
+    """
+    what = (table.key, home.tables.sha256(table.key), severity)
+    if what not in _judged:
+        if len(_judged) > 1000:
+            _judged.clear()
+        _judged[what] = judge(table, home.tables.read(table.key), severity)
+    return _judged[what]
 
 
 def explain(home: Home, result: CheckResult) -> str:

@@ -1,5 +1,6 @@
 """Tables between steps: one Parquet file each, written atomically, what is absent travelling with it."""
 
+import hashlib
 import io
 import json
 from collections.abc import Sequence
@@ -50,10 +51,22 @@ class TableStore:
         Raises:
             TableMissingError: the table was never written in this home.
         """
+        return pl.read_parquet(self._existing(key))
+
+    def _existing(self, key: str) -> Path:
         path = self.path(key)
         if not path.exists():
             raise TableMissingError(f"{key} is not in this home yet: materialize it first")
-        return pl.read_parquet(path)
+        return path
+
+    def sha256(self, key: str) -> str:
+        """Checksum of a stored table's file.
+
+        Raises:
+            TableMissingError: the table was never written in this home.
+        """
+        with self._existing(key).open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def has(self, key: str) -> bool:
         """Whether the table was ever written in this home."""

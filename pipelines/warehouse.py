@@ -24,10 +24,11 @@ from models.indices.spec import all_indices
 from pipelines import meta
 from pipelines.files import sync_folder
 from pipelines.home import Home, catalogue
-from pipelines.judging import explain, record
+from pipelines.judging import explain, judge_stored, record
 from pipelines.settings import LIVE, SAMPLE, bind, check_binding
 from quality.contract import Table
-from quality.gx import CheckResult, judge
+from quality.gx import CheckResult, has_expectations
+from quality.suppression import recoverable
 
 # The newest storage format that clients from DuckDB 1.1 on can read.
 STORAGE_VERSION = "v1.0.0"
@@ -56,11 +57,13 @@ class Release:
     n_warnings: int
 
 
-def _judge_again(home: Home, frames: dict[str, pl.DataFrame]) -> list[CheckResult]:
+def _judge_again(home: Home) -> list[CheckResult]:
     """Judge every table once more: a check in Dagster guards only the run in which it stood."""
     results: list[CheckResult] = []
-    for key, table in catalogue().items():
-        results += judge(table, frames[key])
+    for table in catalogue().values():
+        results += judge_stored(home, table, "critical")
+        if has_expectations(table):
+            results += judge_stored(home, table, "warning")
     record(home, results)
     broken = [result for result in results if result.is_blocking and not result.passed]
     if broken:
@@ -68,6 +71,16 @@ def _judge_again(home: Home, frames: dict[str, pl.DataFrame]) -> list[CheckResul
             "not published, the released file stays: " + "; ".join(explain(home, result) for result in broken[:10])
         )
     return results
+
+
+def _refuse_recoverable(frames: dict[str, pl.DataFrame]) -> None:
+    """Refuse tables from which a suppressed cell could be computed: the last look before everybody can subtract."""
+    for key, table in catalogue().items():
+        if table.additive and (found := recoverable(table, frames[key])).height:
+            raise PublishError(
+                f"not published, the released file stays: {key} gives back {found.height} suppressed cells, such as "
+                f"{found.select(table.primary_key).row(0)}"
+            )
 
 
 def _trace(home: Home, frames: dict[str, pl.DataFrame]) -> None:
@@ -215,7 +228,8 @@ def publish(home: Home) -> Release:
     """
     check_binding(home.settings)
     frames = {key: home.tables.read(key) for key in catalogue()}
-    checks = _judge_again(home, frames)
+    checks = _judge_again(home)
+    _refuse_recoverable(frames)
     _trace(home, frames)
     home.published.mkdir(parents=True, exist_ok=True)
     for stray in home.published.glob(".staging-*"):

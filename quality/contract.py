@@ -43,6 +43,25 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Additive:
+    """Rows of a table that sum to another row; see `quality.suppression`.
+
+    Args:
+        within: columns that are the same in a total and its parts.
+        along: the column that tells a total from its parts.
+        total: what that column says of the total.
+        figure: the column that is summed; `<figure>_kind` says what its cell holds.
+        aside: values of `along` that are neither the total nor one of its parts.
+    """
+
+    within: tuple[str, ...]
+    along: str
+    total: str
+    figure: str = "count"
+    aside: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Table:
     """A table and everything that is promised about it.
 
@@ -53,6 +72,7 @@ class Table:
         columns: the columns in published order.
         primary_key: the columns that identify a row.
         may_be_empty: whether a table without rows is in order.
+        additive: which rows sum to which others, where the publisher suppresses some of them.
     """
 
     key: str
@@ -61,6 +81,7 @@ class Table:
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...]
     may_be_empty: bool = False
+    additive: tuple[Additive, ...] = ()
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

@@ -129,32 +129,20 @@ def judge(table: Table, frame: pl.DataFrame, severity: Severity | None = None) -
     Raises:
         RuntimeError: an expectation could not be evaluated at all.
     """
-    _, batch_definition = _great_expectations()
-    import great_expectations as gx
-
     # What is said about rows beyond the contract means nothing of a table that is rightly empty.
     rightly_empty = table.may_be_empty and frame.is_empty()
     expectations = generated(table) if rightly_empty else suite_for(table)
     expectations = [e for e in expectations if severity in (None, _severity(e))]
-    suite = gx.ExpectationSuite(table.key, expectations=expectations)
     keys = [name for name in table.primary_key if name in frame.columns]
     trace = [name for name in ("snapshot_sha256",) if name in frame.columns and name not in keys]
-    with warnings.catch_warnings():
-        # pandas doubts that a pattern with groups is meant to match; ours are.
-        warnings.filterwarnings("ignore", message="This pattern is interpreted as a regular expression")
-        validated = batch_definition.get_batch({"dataframe": frame.to_pandas()}).validate(
-            suite,
-            result_format={
-                "result_format": "SUMMARY",
-                "unexpected_index_column_names": keys + trace,
-                "partial_unexpected_count": EXAMPLES,
-            },
-        )
+    found = _validate(table, frame, expectations, {"result_format": "BASIC"})
+    if not all(item["success"] for item in found):
+        # Looking up which rows break a rule costs as much as judging it: only where one is broken.
+        named = {"unexpected_index_column_names": keys + trace, "partial_unexpected_count": EXAMPLES}
+        found = _validate(table, frame, expectations, {"result_format": "SUMMARY", **named})
     results = []
-    for item in validated.to_json_dict()["results"]:
+    for item in found:
         config = item["expectation_config"]
-        if failure := _failure(item["exception_info"]):
-            raise RuntimeError(f"{table.key}: {config['type']} could not be evaluated: {failure}")
         kwargs, result = config["kwargs"], item["result"]
         examples = result.get("partial_unexpected_index_list") or []
         results.append(
@@ -170,6 +158,23 @@ def judge(table: Table, frame: pl.DataFrame, severity: Severity | None = None) -
             )
         )
     return results
+
+
+def _validate(table: Table, frame: pl.DataFrame, expectations: list[Any], format_: dict[str, Any]) -> list[Any]:
+    """Results of expectations as Great Expectations tells them, in their order."""
+    _, batch_definition = _great_expectations()
+    import great_expectations as gx
+
+    suite = gx.ExpectationSuite(table.key, expectations=expectations)
+    with warnings.catch_warnings():
+        # pandas doubts that a pattern with groups is meant to match; ours are.
+        warnings.filterwarnings("ignore", message="This pattern is interpreted as a regular expression")
+        batch = batch_definition.get_batch({"dataframe": frame.to_pandas()})
+        found: list[Any] = batch.validate(suite, result_format=format_).to_json_dict()["results"]
+    for item in found:
+        if failure := _failure(item["exception_info"]):
+            raise RuntimeError(f"{table.key}: {item['expectation_config']['type']} could not be evaluated: {failure}")
+    return found
 
 
 def _failure(info: dict[str, Any]) -> str | None:

@@ -47,7 +47,7 @@ def published(sample_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 @pytest.fixture
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judging takes most of a publish and no part in what these tests are about: building, swapping, reading."""
-    monkeypatch.setattr(warehouse, "_judge_again", lambda home, frames: [])
+    monkeypatch.setattr(warehouse, "_judge_again", lambda home: [])
 
 
 def change(home: Home, count: float) -> None:

@@ -184,6 +184,44 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
+def doctor(
+    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be given several times.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask every publisher: reachable, as expected, anything newer, key accepted; exit 1 where something is broken."""
+    from datetime import date
+
+    from pipelines.doctor import examine
+    from pipelines.http import HttpFetcher
+    from sources.registry import all_sources
+    from sources.source import SourceError
+
+    known = all_sources()
+    if unknown := [name for name in source or () if name not in known]:
+        raise _fail(f"no source is called {', '.join(unknown)}; known are {', '.join(known)}", EXIT_USAGE)
+    try:
+        fetcher = HttpFetcher(attempts=2, timeout=20.0, retry_after_max=10.0)
+    except SourceError as error:
+        raise _fail(str(error), EXIT_USAGE) from None
+    findings = examine([known[name] for name in source or known], fetcher, date.today())
+    if as_json:
+        print(json.dumps([finding.as_dict() for finding in findings]))
+    else:
+        console = _console()
+        table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
+        for name in ("source", "ours", "state", "newer", "late", "key"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("said", overflow="fold")
+        for found in findings:
+            late = f"{found.late_days} days" if found.late_days else ""
+            row = (found.source_id, found.vintage, found.state, found.newer or "", late, found.key or "", found.said)
+            table.add_row(*(escape(cell) for cell in row))
+        console.print(table)
+    if any(finding.is_broken for finding in findings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="A query.")], home: HomeOption = None, as_json: JsonOption = False
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipelines.settings import LIVE, SAMPLE, Settings
-from sources.source import Fetched, Fetcher, Scope, Source
+from sources.source import Fetched, Fetcher, PassingError, Scope, Source, SourceError
 
 
 class Input(Protocol):
@@ -76,11 +76,24 @@ class LiveInput:
             return
         for vintage in source.vintages:
             if vintage.live:
-                for fetched in source.fetch(self._fetcher, vintage.id, scope):
+                for fetched in _named(source, vintage.id, source.fetch(self._fetcher, vintage.id, scope)):
                     yield vintage.id, fetched
 
     def unread(self, source: Source) -> list[str]:
         return []
+
+
+def _named(source: Source, vintage: str, fetched: Iterator[Fetched]) -> Iterator[Fetched]:
+    """The same files; an error that does not name the source is told which one it is."""
+    told: SourceError | None = None
+    try:
+        yield from fetched
+    except SourceError as error:
+        if source.id in str(error):
+            raise
+        told = type(error)(f"{source.id}/{vintage}/{error}") if type(error) in (SourceError, PassingError) else error
+    if told is not None:
+        raise told
 
 
 def open_input(settings: Settings, fetcher: Callable[[], Fetcher]) -> Input:

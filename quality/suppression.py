@@ -2,19 +2,39 @@
 
 Publishers withhold small cells and often forget that a total beside them gives one back. A table says with `additive`
 which of its rows sum to which others. Where the published cells of such sums determine a suppressed one, totals are
-withheld until they no longer do: the smallest publication that keeps the publisher's promise.
+withheld until they no longer do: the smallest publication that keeps the publisher's promise. See docs/adr/0009.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from quality.contract import Additive, ContractError, Table
 
 _TOLERANCE = 1e-9
 _CELL = "__cell"
+
+Relation = tuple[int, list[int]]
+"""A total and its parts, as cell numbers."""
+
+
+@dataclass
+class _Group:
+    """Cells that are tied by sums, by number: what is stated, and what the publisher withholds."""
+
+    relations: list[Relation]
+    known: dict[int, float]
+    hidden: set[int]
+
+    def withhold(self, cells: set[int]) -> None:
+        for cell in cells:
+            del self.known[cell]
+        self.hidden |= cells
 
 
 def recoverable(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
@@ -28,9 +48,7 @@ def recoverable(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
         The rows of `frame` whose suppressed figure can be computed; none where the table is safe.
     """
     numbered = frame.with_row_index(_CELL)
-    found: list[int] = []
-    for group, _ in _groups(table, numbered):
-        found += _determined(table.additive, group)
+    found = [cell for group in _groups(table, numbered) for cell in _determined(group)]
     return numbered.filter(pl.col(_CELL).is_in(found)).drop(_CELL)
 
 
@@ -41,110 +59,119 @@ def protect(table: Table, frame: pl.DataFrame) -> tuple[pl.DataFrame, int]:
         The frame, in which withheld totals are suppressed like what they would give away, and how many were withheld.
 
     Raises:
-        ContractError: totals alone cannot keep a cell hidden.
+        ContractError: withholding cannot keep a cell hidden.
     """
     numbered = frame.with_row_index(_CELL)
     withheld: set[int] = set()
-    for group, relations in _groups(table, numbered):
-        current = group
-        while determined := _determined(table.additive, current):
-            exact = _exact(table.additive, current)
-            chosen = {cell for one in relations if (cell := _to_withhold(one, determined, exact)) is not None}
+    for group in _groups(table, numbered):
+        while determined := _determined(group):
+            given_away = set(determined)
+            chosen = {cell for one in group.relations if (cell := _to_withhold(one, given_away, group)) is not None}
             if not chosen:
-                keys = group.select(table.primary_key).row(0)
-                raise ContractError(f"{table.key}: a suppressed cell beside {keys} can be computed from its neighbours")
+                row = dict(zip(table.primary_key, frame.select(table.primary_key).row(determined[0]), strict=True))
+                raise ContractError(f"{table.key}: the suppressed cell {row} can be computed from its neighbours")
             withheld |= chosen
-            current = _suppress(table, current, withheld)
+            group.withhold(chosen)
     if not withheld:
         return frame, 0
-    return _suppress(table, numbered, withheld).drop(_CELL), len(withheld)
-
-
-def _figure(table: Table) -> str:
-    return table.additive[0].figure
-
-
-def _suppress(table: Table, frame: pl.DataFrame, cells: set[int]) -> pl.DataFrame:
-    figure = _figure(table)
-    hidden = pl.col(_CELL).is_in(sorted(cells))
+    figure = table.additive[0].figure
+    hide = pl.col(_CELL).is_in(sorted(withheld))
     numbers = [name for name in (figure, f"{figure}_lower", f"{figure}_upper") if name in frame.columns]
-    return frame.with_columns(
-        *(pl.when(hidden).then(None).otherwise(pl.col(name)).alias(name) for name in numbers),
-        pl.when(hidden).then(pl.lit("suppressed")).otherwise(pl.col(f"{figure}_kind")).alias(f"{figure}_kind"),
+    hidden = numbered.with_columns(
+        *(pl.when(hide).then(None).otherwise(pl.col(name)).alias(name) for name in numbers),
+        pl.when(hide).then(pl.lit("suppressed")).otherwise(pl.col(f"{figure}_kind")).alias(f"{figure}_kind"),
     )
+    return hidden.drop(_CELL), len(withheld)
 
 
-Relation = tuple[int, list[int]]
-"""A total and its parts, as cell numbers."""
-
-
-def _groups(table: Table, numbered: pl.DataFrame) -> list[tuple[pl.DataFrame, list[Relation]]]:
+def _groups(table: Table, numbered: pl.DataFrame) -> Iterator[_Group]:
     """Rows that are tied by sums, for those groups in which something is suppressed."""
     if not table.additive or numbered.is_empty():
-        return []
+        return
+    figure = table.additive[0].figure
+    kind = f"{figure}_kind"
     # Rows of different groups never stand in one sum: what all sums have in common splits the table.
     common = [name for name in table.additive[0].within if all(name in one.within for one in table.additive)]
-    kind = f"{_figure(table)}_kind"
     hurt = numbered.filter(pl.col(kind) == "suppressed").select(common).unique()
     tied = numbered.join(hurt, on=common, how="semi", nulls_equal=True)
-    return [(group, _relations(table.additive, group)) for group in tied.partition_by(common, maintain_order=True)]
+    for group in tied.partition_by(common, maintain_order=True):
+        stated = group.filter(pl.col(kind) == "exact").select(_CELL, figure)
+        hidden = set(group.filter(pl.col(kind) == "suppressed")[_CELL].to_list())
+        yield _Group(_relations(table.additive, group), dict(stated.iter_rows()), hidden)
 
 
 def _relations(additive: Sequence[Additive], group: pl.DataFrame) -> list[Relation]:
-    found = []
+    found: list[Relation] = []
     for one in additive:
-        for part in group.partition_by(list(one.within), maintain_order=True):
-            total = part.filter(pl.col(one.along) == one.total)[_CELL].to_list()
-            parts = part.filter((pl.col(one.along) != one.total) & ~pl.col(one.along).is_in(one.aside))
-            if total and parts.height:
-                found.append((total[0], parts[_CELL].to_list()))
+        is_total = pl.col(one.along) == one.total
+        sums = (
+            group.filter(~pl.col(one.along).is_in(one.aside))
+            .group_by(one.within, maintain_order=True)
+            .agg(total=pl.col(_CELL).filter(is_total).first(), parts=pl.col(_CELL).filter(~is_total))
+            .filter(pl.col("total").is_not_null() & (pl.col("parts").list.len() > 0))
+        )
+        found += sums.select("total", "parts").iter_rows()
     return found
 
 
-def _exact(additive: Sequence[Additive], group: pl.DataFrame) -> dict[int, float]:
-    """Figures of the cells that are stated, by cell number."""
-    figure = additive[0].figure
-    return dict(group.filter(pl.col(f"{figure}_kind") == "exact").select(_CELL, figure).iter_rows())
-
-
-def _to_withhold(relation: Relation, determined: Sequence[int], exact: Mapping[int, float]) -> int | None:
+def _to_withhold(relation: Relation, given_away: set[int], group: _Group) -> int | None:
     """The cell of a sum that must not be told: its total; where the total is what must stay hidden, the least part."""
     total, parts = relation
-    if total in determined:
-        return min((part for part in parts if part in exact), key=lambda part: (exact[part], part), default=None)
-    return total if total in exact and set(parts) & set(determined) else None
+    if total in given_away:
+        stated = (part for part in parts if part in group.known)
+        return min(stated, key=lambda part: (group.known[part], part), default=None)
+    return total if total in group.known and given_away.intersection(parts) else None
 
 
-def _determined(additive: Sequence[Additive], group: pl.DataFrame) -> list[int]:
+def _determined(group: _Group) -> list[int]:
     """Suppressed cells of a group that its sums fix: those in which no solution of the sums differs."""
-    relations = _relations(additive, group)
-    figure = additive[0].figure
-    known = _exact(additive, group)
-    hidden = set(group.filter(pl.col(f"{figure}_kind") == "suppressed")[_CELL].to_list())
-    # A cell that says nothing at all may hold anything: it is as unknown as a suppressed one.
-    unknown = sorted(set(group[_CELL].to_list()) - set(known))
-    if not relations or not hidden:
-        return []
-    at = {cell: n for n, cell in enumerate(unknown)}
-    matrix = np.zeros((len(relations), len(unknown)))
-    rest = np.zeros(len(relations))
-    for row, (total, parts) in enumerate(relations):
-        for cell, sign in [(total, -1.0), *((part, 1.0) for part in parts)]:
-            if cell in at:
-                matrix[row, at[cell]] = sign
-            else:
-                rest[row] -= sign * known[cell]
-    fixed = {unknown[n] for n in _fixed(matrix)}
-    for row, (total, parts) in enumerate(relations):
-        # Counts are not negative: parts that share nothing are all zero.
-        if total in known and rest[row] <= _TOLERANCE:
-            fixed |= {part for part in parts if part in at}
-    return sorted(fixed & hidden)
+    fixed: set[int] = set()
+    rows, columns, signs = [], [], []
+    at: dict[int, int] = {}
+    for row, (total, parts) in enumerate(group.relations):
+        # A cell that says nothing at all may hold anything: it is as unknown as a suppressed one.
+        unknown = [
+            (cell, sign) for cell, sign in [(total, -1.0), *((p, 1.0) for p in parts)] if cell not in group.known
+        ]
+        for cell, sign in unknown:
+            rows.append(row)
+            columns.append(at.setdefault(cell, len(at)))
+            signs.append(sign)
+        if unknown and total in group.known:
+            rest = group.known[total] - sum(group.known.get(part, 0.0) for part in parts)
+            # Counts are not negative: parts that share nothing are all zero.
+            fixed |= {cell for cell, _ in unknown if rest <= _TOLERANCE}
+    cells = list(at)
+    for block_rows, block_columns in _blocks(rows, columns, len(group.relations), len(at)):
+        inside = [n for n, column in enumerate(columns) if column in block_columns]
+        matrix = np.zeros((len(block_rows), len(block_columns)))
+        for n in inside:
+            matrix[block_rows[rows[n]], block_columns[columns[n]]] = signs[n]
+        names = list(block_columns)
+        fixed |= {cells[names[n]] for n in _fixed(matrix)}
+    return sorted(fixed & group.hidden)
+
+
+def _blocks(
+    rows: Sequence[int], columns: Sequence[int], n_rows: int, n_columns: int
+) -> Iterator[tuple[dict[int, int], dict[int, int]]]:
+    """Sums and unknown cells that hang together, each with its place inside its block."""
+    if not rows:
+        return
+    size = n_rows + n_columns
+    edges = (np.ones(len(rows)), (np.array(rows), np.array(columns) + n_rows))
+    _, labels = connected_components(coo_array(edges, shape=(size, size)), directed=False)
+    members: dict[int, tuple[dict[int, int], dict[int, int]]] = {}
+    for row, column in zip(rows, columns, strict=True):
+        inside = members.setdefault(int(labels[row]), ({}, {}))
+        inside[0].setdefault(row, len(inside[0]))
+        inside[1].setdefault(column, len(inside[1]))
+    yield from members.values()
 
 
 def _fixed(matrix: npt.NDArray[np.float64]) -> list[int]:
     """Columns in which every solution of `matrix @ x = b` agrees: where the null space is zero."""
-    _, singular, rows = np.linalg.svd(matrix)
+    _, singular, right = np.linalg.svd(matrix)
     rank = int((singular > _TOLERANCE).sum())
-    free = np.abs(rows[rank:]).max(axis=0) if rank < matrix.shape[1] else np.zeros(matrix.shape[1])
+    free = np.abs(right[rank:]).max(axis=0) if rank < matrix.shape[1] else np.zeros(matrix.shape[1])
     return [n for n, size in enumerate(free) if size < _TOLERANCE**0.5]

@@ -5,6 +5,7 @@ entry holds only while the publisher's file shows exactly the error that it desc
 reading the file fails and asks for the entry to be removed. All entries are published in `meta.corrections`.
 """
 
+import fnmatch
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -42,6 +43,11 @@ def load(path: Path) -> tuple[Correction, ...]:
     return tuple(found)
 
 
+def _speaks_of(correction: Correction, file: RawFile) -> bool:
+    """`file` is a name or a pattern (fnmatch): later editions of a workbook repeat the errors of the earlier ones."""
+    return fnmatch.fnmatchcase(file.name, correction.file)
+
+
 def _changed(correction: Correction, found: str) -> str:
     return (
         f"column {correction.column!r}: correction {correction.id} expects {correction.published} where "
@@ -62,7 +68,7 @@ def apply_values(
         ParseError: no row is where a correction says, or its cell does not hold what the publisher printed once.
     """
     read = [dict(row) for row in rows]
-    for correction in (c for c in corrections if c.kind == "value" and c.file == file.name):
+    for correction in (c for c in corrections if c.kind == "value" and _speaks_of(c, file)):
         if not any(correction.holds in row.values() for row in read):
             continue
         wanted = correction.where.items()
@@ -94,7 +100,7 @@ def check_total(
         ParseError: the rows do not sum to their Total and no correction says so, or a correction
             describes an error that the file no longer has.
     """
-    here = (c for c in corrections if (c.kind, c.file, c.column) == ("total", file.name, column))
+    here = (c for c in corrections if (c.kind, c.column) == ("total", column) and _speaks_of(c, file))
     known = next((c for c in here if c.where.get("sheet") == sheet), None)
     agrees = published is None or abs(published - rows_sum) < 0.5
     if known is None and agrees:

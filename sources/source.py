@@ -44,7 +44,7 @@ class Correction:
     Args:
         kind: `total`, a Total that is not the sum of its rows and is accepted as it is; or `value`, a cell
             that is read as something else than it says.
-        file: name of the file.
+        file: name of the file, or a pattern (fnmatch) where later editions repeat the error.
         holds: the entry speaks of a file that holds this text as a cell, and of no other of the same name.
         where: which rows: the sheet of a Total, or column and text that find the rows of a value.
         column: the column that is wrong.
@@ -186,6 +186,21 @@ class Fetcher(Protocol):
 
 
 @dataclass(frozen=True)
+class KeyProbe:
+    """A secret and a small request that shows whether the publisher accepts it.
+
+    Args:
+        secret: name of the environment variable.
+        address: what is asked, with `&key=` and the secret behind it; a JSON array is the answer to a good key.
+        is_required: whether a live run yields nothing of this source without it.
+    """
+
+    secret: str
+    address: str
+    is_required: bool
+
+
+@dataclass(frozen=True)
 class Source:
     """A product of a publisher: who, under what terms, which files, which tables.
 
@@ -199,6 +214,7 @@ class Source:
             each of `tables` that the file feeds, without `snapshot_sha256`.
         fetch: yields what is published for a vintage. None where the publisher has no machine-readable address.
         probe: one small request that stands for a vintage: `headwaters doctor` asks it for ours and for the next.
+        key: the secret that the publisher asks for, and where to learn whether it is accepted.
         not_live: why there is no `fetch`, and what to do instead.
         corrections: known errors in the publisher's own figures.
     """
@@ -217,6 +233,7 @@ class Source:
     parse: Callable[[RawFile], dict[str, pl.DataFrame]]
     fetch: Callable[[Fetcher, str, Scope], Iterator[Fetched]] | None = None
     probe: Callable[[str], Request] | None = None
+    key: KeyProbe | None = None
     not_live: str | None = None
     corrections: tuple[Correction, ...] = ()
 

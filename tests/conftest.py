@@ -1,5 +1,6 @@
 """What many tests share: the real files, and one published home of the sample."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,3 +55,14 @@ def publish_once(tmp_path_factory: pytest.TempPathFactory, name: str, input: str
 def sample_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home in which the sample was published once. Do not write into it: copy it."""
     yield publish_once(tmp_path_factory, "sample-home", "sample")
+
+
+@pytest.fixture(scope="session")
+def live_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that was published once from the loopback publisher. Do not write into it: copy it."""
+    from tests.publisher import KEY, Publisher
+
+    with Publisher() as publisher, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CENSUS_API_KEY", KEY)
+        patch.setenv("HEADWATERS_REWRITE_HOSTS", json.dumps(publisher.rewrite))
+        return publish_once(tmp_path_factory, "live-home", "live", "97")

@@ -85,10 +85,10 @@ SOURCE = Source(
     landing_page="https://www.acf.hhs.gov/cb/data-research/adoption-fostercare",
     cadence="yearly",
     cadence_days=500,
-    vintages=(Vintage("2021"),),
+    vintages=(Vintage("2021", live=False),),
     tables=(STATE,),
     files={STATE.key: ("afcars_fy*_glance_by_state.csv", "afcars_fy*_distributions_by_state.csv")},
     parse=parse,
-    not_live="The publisher offers state figures as PDF pages only: put the two CSV files into "
+    not_live="The publisher offers state figures as PDF pages and a dashboard only: put the two CSV files into "
     "<DIR>/acf_afcars/<year>/ and run with --input DIR.",
 )

@@ -146,6 +146,32 @@ def _number(file: RawFile, sheet: str, row: int, column: str, text: str | None) 
         raise ParseError(file.label, f"column {column!r}: {error}", sheet=sheet, row=row) from None
 
 
+def _judge_bounds(file: RawFile, sheet: str, frame: pl.DataFrame) -> None:
+    """Columns of bounds have no titles of their own: only their figures show that none stands in another's place.
+
+    Bounds enclose their estimate; and a bound's count is as far from its estimate, in proportion, as its percentage
+    is, but for what rounding hides.
+    """
+
+    def refuse(is_wrong: pl.Expr, rule: str) -> None:
+        if (wrong := frame.filter(is_wrong)).height:
+            raise ParseError(file.label, rule, sheet=sheet, row=wrong["row"][0])
+
+    shares = [f"{prefix}_share" for _, prefix, _ in _GROUPS]
+    for name in [*shares, *(share.replace("_share", "_count") for share in shares), "median_household_income_usd"]:
+        estimate, lower, upper = (pl.col(f"{name}{end}") for end in ("", "_lower", "_upper"))
+        absent = estimate.is_null().cast(pl.Int8) + lower.is_null().cast(pl.Int8) + upper.is_null().cast(pl.Int8)
+        refuse(absent.is_in([1, 2]), f"{name} must have both bounds where it has an estimate, and none where not")
+        refuse((lower > estimate) | (upper < estimate), f"bounds of {name} must enclose it")
+    for share in shares:
+        for end in ("_lower", "_upper"):
+            count = pl.col(share.replace("_share", "_count"))
+            ratio = pl.col(share.replace("_share", "_count") + end) / count
+            rounded = 0.0005 * (1 + ratio) + pl.col(share) * 0.5 / count * (1 + ratio)
+            is_off = (pl.col(share + end) - pl.col(share) * ratio).abs() > rounded + 1e-9
+            refuse((count > 0) & is_off, f"{share}{end} must be in proportion to the same bound of the count")
+
+
 def _parse_county(file: RawFile) -> pl.DataFrame:
     book = Workbook(file)
     sheet = book.sheet_names[0]
@@ -167,6 +193,7 @@ def _parse_county(file: RawFile) -> pl.DataFrame:
         state, county = state.zfill(2), county.zfill(3)
         level = "us" if state == "00" else "state" if county == "000" else "county"
         record: dict[str, object] = {
+            "row": number,
             "vintage": file.vintage,
             "period": file.vintage,
             "geo_level": level,
@@ -179,7 +206,11 @@ def _parse_county(file: RawFile) -> pl.DataFrame:
         records.append(record)
     if not records:
         raise ParseError(file.label, "must have rows below its header, but has none", sheet=sheet)
-    return pl.DataFrame(records, infer_schema_length=None)
+    frame = pl.DataFrame(
+        records, schema_overrides={column: pl.Float64 for _, column, _ in columns}, infer_schema_length=None
+    )
+    _judge_bounds(file, sheet, frame)
+    return frame.drop("row")
 
 
 def _parse_district(file: RawFile) -> pl.DataFrame:
@@ -244,9 +275,16 @@ SOURCE = Source(
     landing_page="https://www.census.gov/programs-surveys/saipe.html",
     cadence="yearly, in December",
     cadence_days=400,
-    vintages=(Vintage("2019", live=False), Vintage("2022", live=False), Vintage("2023")),
+    vintages=(
+        Vintage("2019", live=False),
+        Vintage("2022", live=False),
+        # "December 2024" stands in the file; the day is inferred.
+        Vintage("2023", released="2024-12-17"),
+    ),
     tables=(COUNTY, DISTRICT),
     files={COUNTY.key: ("est??all.xls",), DISTRICT.key: ("ussd??.xls",)},
     parse=parse,
     fetch=fetch_addresses(_addresses),
+    # The smaller of the two workbooks; the publisher has none that stands for both.
+    probe=lambda vintage: _addresses(vintage)[0],
 )

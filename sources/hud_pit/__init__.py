@@ -7,25 +7,29 @@ import polars as pl
 
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VALUE_KINDS, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
-from sources import corrections
+from sources import corrections, hud
 from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses
-from sources.states import FIPS_BY_POSTAL, NAME_BY_FIPS
-from sources.values import parse_number
-from sources.workbook import Workbook
 
-_ROOT = "https://www.huduser.gov/portal/sites/default/files/xls"
-# HUD's server refuses clients that do not look like a browser coming from its own page.
-_HEADERS = {
-    "User-Agent": "Mozilla/5.0 (compatible; headwaters)",
-    "Referer": "https://www.huduser.gov/portal/datasets/ahar.html",
-}
 _FIRST_YEAR = "2007"
 _CORRECTIONS = corrections.load(Path(__file__).with_name("corrections.yaml"))
-_COC = re.compile(r"^(?P<id>[A-Z]{2}-\d{3})(?P<note>[a-z]?)$")
-_YEAR_SHEET = re.compile(r"^\d{4}$")
+_TEXTS = {"CoC Number", "State", "CoC Name", "CoC Category", "Count Types", ""}
+# People or households by shelter, and since 2015 by age, sex and race behind a dash. HUD adds words behind the dash
+# with the years; a title of any other form is not what it was.
+_MEASURE = re.compile(
+    r"Number of CoCs|((Overall|Sheltered (ES|TH|SH|Total)|Unsheltered) )?(Chronically )?Homeless"
+    r"( Individuals| People in Families| Family Households| Veterans| Children of Parenting Youth"
+    r"| (Unaccompanied|Parenting) Youth (\(Under 25\)|Under 18|Age 18-24))?( - [\w ,/-]+)?"
+)
+# Inferred from notes of people who read the editions of 2024 and 2025: no workbook with this column was at hand.
+_COUNT_TYPE = Column(
+    "count_type",
+    pl.String,
+    "What HUD says was counted that year (sheltered and unsheltered people, sheltered only, ...); null where the sheet "
+    "does not say. An unsheltered figure of a CoC that counted sheltered people only is of an earlier year.",
+)
 
 
-def _table(level: str, what: str) -> Table:
+def _table(level: str, what: str, *extra: Column) -> Table:
     return Table(
         key=f"core.hud_pit_{level}",
         title=f"Point-in-Time homeless counts by {what}",
@@ -39,6 +43,7 @@ def _table(level: str, what: str) -> Table:
             geo_id(level),
             GEO_NAME,
             Column("publisher_code", pl.String, "Code as HUD prints it; a letter behind it refers to a footnote."),
+            *extra,
             Column("measure", pl.String, "HUD's column title without its year.", nullable=False),
             Column(
                 "count", pl.Float64, "The figure; persons unless the measure says otherwise.", unit="persons", minimum=0
@@ -51,99 +56,68 @@ def _table(level: str, what: str) -> Table:
     )
 
 
-COC = _table("coc", "Continuum of Care")
+COC = _table("coc", "Continuum of Care", _COUNT_TYPE)
 STATE = _table("state", "state")
 
 
-def _area(file: RawFile, sheet: str, row: int, code: str) -> tuple[str, str | None]:
-    """The id and name of the area that a code means."""
-    match = _COC.match(code)
-    if match:
-        return match["id"], None
-    fips = FIPS_BY_POSTAL.get(code)
-    if fips is None:
-        raise ParseError(file.label, f"{code!r} is neither a CoC number nor a state", sheet=sheet, row=row)
-    return fips, NAME_BY_FIPS[fips]
-
-
-def _parse_sheet(file: RawFile, sheet: str, rows: list[tuple[str | None, ...]]) -> pl.DataFrame:
-    header = [(title or "").strip() for title in rows[0]]
-    if header[0] not in ("CoC Number", "State"):
-        raise ParseError(
-            file.label, f"must begin with 'CoC Number' or 'State', but with {header[0]!r}", sheet=sheet, row=1
-        )
-    by_coc = header[0] == "CoC Number"
-    text_columns = {"CoC Number", "CoC Name", "CoC Category", "State", ""}
-    measures = [(j, re.sub(rf",\s*{sheet}$", "", title)) for j, title in enumerate(header) if title not in text_columns]
-    wrong_year = [title for _, title in measures if re.search(r",\s*\d{4}$", title)]
+def _layout(file: RawFile, sheet: str, row: hud.Row, first: str) -> hud.Layout:
+    header = hud.titles(row)
+    by_coc = first == "CoC Number"
+    needed = (first, "CoC Name") if by_coc else (first,)
+    if lacking := [title for title in needed if title not in header]:
+        raise ParseError(file.label, f"must have the columns {lacking}, but has {header[:6]}", sheet=sheet, row=1)
+    measures = [
+        hud.Measure(j, title, re.sub(rf",\s*{sheet}$", "", title))
+        for j, title in enumerate(header)
+        if title not in _TEXTS
+    ]
+    wrong_year = [measure.name for measure in measures if re.search(r",\s*\d{4}$", measure.name)]
     if wrong_year:
         raise ParseError(file.label, f"columns must be of {sheet}, but one is {wrong_year[0]!r}", sheet=sheet, row=1)
-    sums = dict.fromkeys((j for j, _ in measures), 0.0)
-    records: list[tuple[object, ...]] = []
-    total: tuple[str | None, ...] | None = None
-    for number, row in enumerate(rows[1:], start=2):
-        code = (row[0] or "").strip()
-        if "Total" in ((row[1] or "").strip() if by_coc else code, code):
-            total = row
-            continue
-        if total is not None or not code:
-            continue  # what stands below the Total is footnotes
-        area, name = _area(file, sheet, number, code)
-        label = (row[1] or "").strip() if by_coc else name
-        for j, measure in measures:
-            try:
-                cell = parse_number(row[j])
-            except ValueError as error:
-                raise ParseError(file.label, f"column {header[j]!r}: {error}", sheet=sheet, row=number) from None
-            sums[j] += cell.value or 0.0
-            records.append((area, label, code, measure, cell.value, cell.kind))
-    if total is None:
-        raise ParseError(file.label, "must end with a Total row, but has none: the sheet is cut off", sheet=sheet)
-    codes = {record[2] for record in records}
-    known = [correction for correction in _CORRECTIONS if correction.holds in codes]
-    for j, _ in measures:
-        corrections.check_total(
-            file,
-            sheet,
-            header[j],
-            published=parse_number(total[j]).value,
-            rows_sum=sums[j],
-            corrections=known,
+    if strange := [measure.title for measure in measures if not _MEASURE.fullmatch(measure.name)]:
+        raise ParseError(file.label, f"has columns that nobody knows: {strange[:5]}", sheet=sheet, row=1)
+    if not any(measure.name == "Overall Homeless" for measure in measures):
+        raise ParseError(file.label, "must have a column 'Overall Homeless', but has none", sheet=sheet, row=1)
+    texts = {"count_type": header.index("Count Types")} if "Count Types" in header else {}
+    return hud.Layout(header.index(first), header.index("CoC Name") if by_coc else None, texts, measures, 1)
+
+
+def _not_counted() -> pl.Expr:
+    """A CoC that counted sheltered people only has no unsheltered zero: nobody looked."""
+    only_sheltered = pl.col("count_type").str.contains(r"(?i)^sheltered.only")
+    return (only_sheltered & pl.col("measure").str.starts_with("Unsheltered") & (pl.col("count") == 0)).fill_null(False)
+
+
+def _parse_sheet(file: RawFile, table: Table, sheet: str, rows: list[hud.Row]) -> pl.DataFrame:
+    layout = _layout(file, sheet, rows[0], "CoC Number" if table is COC else "State")
+    read = hud.read_sheet(file, sheet, rows, layout, _CORRECTIONS)
+    if table is COC:
+        if "count_type" not in read.columns:
+            read = read.with_columns(count_type=pl.lit(None, pl.String))
+        read = read.with_columns(
+            count=pl.when(_not_counted()).then(None).otherwise(pl.col("count")),
+            count_kind=pl.when(_not_counted()).then(pl.lit("missing")).otherwise(pl.col("count_kind")),
         )
-    schema = {
-        "geo_id": pl.String,
-        "geo_name": pl.String,
-        "publisher_code": pl.String,
-        "measure": pl.String,
-        "count": pl.Float64,
-        "count_kind": pl.String,
-    }
-    return pl.DataFrame(records, schema=schema, orient="row").with_columns(
-        vintage=pl.lit(file.vintage),
-        period=pl.lit(sheet),
-        geo_level=pl.lit("coc" if by_coc else "state"),
+    return read.with_columns(
+        vintage=pl.lit(file.vintage), period=pl.lit(sheet), geo_level=pl.lit("coc" if table is COC else "state")
     )
 
 
 def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     """Read a workbook by CoC or by state, one sheet a year; judge each year against its Total."""
-    book = Workbook(file)
-    years = [sheet for sheet in book.sheet_names if _YEAR_SHEET.match(sheet)]
-    if not years:
-        raise ParseError(file.label, f"must have a sheet for each year, but has {', '.join(book.sheet_names)}")
     table = STATE if "by-State" in file.name else COC
     columns = [name for name in table.column_names if name != "snapshot_sha256"]
-    return {table.key: pl.concat(_parse_sheet(file, year, book.rows(year)) for year in years).select(columns)}
+    sheets = [_parse_sheet(file, table, year, rows).select(columns) for year, rows in hud.years(file)]
+    return {table.key: pl.concat(sheets)}
 
 
 def _addresses(vintage: str) -> list[Request]:
-    return [
-        Request(name, f"{_ROOT}/{name}", "workbook", _HEADERS)
-        for name in (
-            f"{_FIRST_YEAR}-{vintage}-PIT-Counts-by-CoC.xlsb",
-            f"{_FIRST_YEAR}-{vintage}-PIT-Counts-by-State.xlsb",
-        )
-    ]
+    return [hud.request(f"{_FIRST_YEAR}-{vintage}-PIT-Counts-by-{level}.xlsb") for level in ("CoC", "State")]
+
+
+def _probe(vintage: str) -> Request:
+    """The smaller of the two workbooks."""
+    return _addresses(vintage)[1]
 
 
 SOURCE = Source(
@@ -153,12 +127,18 @@ SOURCE = Source(
     licence="Public domain (work of the US government)",
     citation="US Department of Housing and Urban Development, PIT Estimates by CoC and by State.",
     landing_page="https://www.huduser.gov/portal/datasets/ahar.html",
-    cadence="yearly, in December",
-    cadence_days=400,
-    vintages=(Vintage("2018", live=False), Vintage("2024")),
+    cadence="yearly, of late between December and May",
+    cadence_days=500,
+    vintages=(
+        Vintage("2018", live=False),
+        Vintage("2024", live=False),
+        # The month is that of a third party's note on the release; the day is its last.
+        Vintage("2025", released="2026-05-31"),
+    ),
     tables=(COC, STATE),
     files={COC.key: ("*-PIT-Counts-by-CoC.xls[xb]",), STATE.key: ("*-PIT-Counts-by-State.xls[xb]",)},
     parse=parse,
     fetch=fetch_addresses(_addresses),
+    probe=_probe,
     corrections=_CORRECTIONS,
 )

@@ -31,7 +31,7 @@ class Table:
         draw: cell to count by tract.
         factor: how many times wider the margin is than for a simple count (clustering and weights).
         factors: the same for single cells.
-        tracts: whether it is published by tract too, and which cells then; empty for none.
+        total: the cell that holds the whole universe, where the table has it.
     """
 
     id: str
@@ -39,7 +39,7 @@ class Table:
     draw: Callable[[Region], Cells]
     factor: float = 5.5
     factors: Mapping[str, float] = field(default_factory=dict)
-    tracts: tuple[str, ...] = ()
+    total: str = "001"
 
 
 def case_weight(factor: float, universe: Floats) -> Floats:
@@ -94,7 +94,21 @@ def _school_and_work(region: Region) -> Cells:
     total = region.tract_counts("youth")
     out = total * region.tract_rates("disconnected")
     shares = {"010": 0.13, "011": 0.24, "014": 0.05, "015": 0.12, "024": 0.10, "025": 0.22, "028": 0.03, "029": 0.11}
-    return {"001": total, **sample("B14005", {cell: out * share for cell, share in shares.items()}, total, 5.5)}
+    parts = sample("B14005", {cell: out * share for cell, share in shares.items()}, total, 5.5)
+    men, women = _halves("B14005", total, parts, ("010", "011", "014", "015"), ("024", "025", "028", "029"))
+    cells = {"001": total, "002": men, "016": women, **parts}
+    # Who left school without a diploma and works counts as well.
+    for cell, idle, everyone in (("012", ("014", "015"), men), ("026", ("028", "029"), women)):
+        known = np.sum([parts[one] for one in idle], axis=0)
+        cells[cell] = known + sample(f"B14005/{cell}", {"": (everyone - known) * 0.02}, everyone - known, 5.5)[""]
+    return cells
+
+
+def _halves(name: str, total: Ints, parts: Cells, first: tuple[str, ...], second: tuple[str, ...]) -> tuple[Ints, Ints]:
+    """A total in two halves, each at least as large as the parts that belong to it."""
+    least, most = (np.sum([parts[cell] for cell in cells], axis=0) for cells in (first, second))
+    half = np.clip(stream("acs", name, "halves").binomial(total, 0.51), least, total - most)
+    return half, total - half
 
 
 def _cost_burden(table: str, universe: str, topic: str, brackets: tuple[float, ...]) -> Callable[[Region], Cells]:
@@ -159,7 +173,8 @@ def _age_split(name: str, children: Ints) -> tuple[Ints, Ints]:
 def _children_by_age(region: Region) -> Cells:
     children = region.tract_counts("children")
     young, old = _age_split("B09001", children)
-    return {"001": children, "008": young, "009": old}
+    group_quarters = sample("B09001/010", {"": children * 0.004}, children - young - old, 3.0)[""]
+    return {"001": children, "008": young, "009": old, "010": group_quarters}
 
 
 _AGES = {"004": 5, "005": 1, "006": 6, "007": 3, "008": 1, "009": 2}
@@ -182,7 +197,17 @@ def _poverty(region: Region) -> Cells:
     poor_young = np.sum(list(young.values()), axis=0)
     adults = (total - children) * region.tract_rates("adult_poverty")
     poor_adults = sample("B17001/adults", {"adults": adults}, total - children, 9.5)["adults"]
-    return {"001": total, "002": poor_young + poor_adults, **dict(sorted(young.items()))}
+    grown = sample("B17001/18-24", dict.fromkeys(("010", "024"), poor_adults * 0.09), poor_adults, 6.0)
+    above = _above_poverty(np.maximum(children - poor_young, 0), total - children - poor_adults)
+    return {"001": total, "002": poor_young + poor_adults, **dict(sorted(young.items())), **grown, **above}
+
+
+def _above_poverty(children: Ints, adults: Ints) -> Cells:
+    """Those at or above the poverty line, by sex and age: children of all ages, and adults of 18 to 24."""
+    years = {f"{int(cell) + 29:03d}": number for cell, number in _AGES.items()}
+    years |= {f"{int(cell) + 14:03d}": number for cell, number in years.items()}
+    young = sample("B17001/above", {cell: children * number / 36 for cell, number in years.items()}, children, 6.0)
+    return young | sample("B17001/above/18-24", dict.fromkeys(("039", "053"), adults * 0.055), adults, 6.0)
 
 
 def _teen_poverty(region: Region) -> Cells:
@@ -220,17 +245,12 @@ _OWNER_BRACKETS = (0.04, 0.07, 0.09, 0.14, 0.19, 0.14, 0.18, 0.15)
 
 COUNTS_2023 = (
     Table("B09001", "children", _children_by_age, factor=2.5),
-    Table("B09005", "children", _children_by_household, factor=6.5, tracts=("001", "003", "004", "005")),
+    Table("B09005", "children", _children_by_household, factor=6.5),
     Table("B09018", "children", _relationship, factor=6.0),
     Table("B10002", "grandchildren", _grandchildren, factor=6.0),
-    Table("B11002", "population", lambda region: {"001": region.tract_counts("population")}, tracts=("001",)),
-    Table(
-        "B14005",
-        "youth",
-        _school_and_work,
-        tracts=("001", "010", "011", "014", "015", "024", "025", "028", "029"),
-    ),
-    Table("B17001", "population", _poverty, factor=6.0, factors={"002": 8.5}, tracts=("001", "002")),
+    Table("B11002", "population", lambda region: {"001": region.tract_counts("population")}),
+    Table("B14005", "youth", _school_and_work),
+    Table("B17001", "population", _poverty, factor=6.0, factors={"002": 8.5}),
     Table("B17020", "children", _teen_poverty, factor=6.0),
     Table("B17020B", "children", _black_teen_poverty, factor=6.0),
     Table("B22010", "households", _two("B22010", "households", "snap", "002", factor=5.0), factor=5.0),
@@ -238,7 +258,7 @@ COUNTS_2023 = (
     Table("B25074", "households", _cost_burden("B25074", "renters", "rent_burden", _RENT_BRACKETS), factor=5.3),
     Table("B25095", "households", _cost_burden("B25095", "owners", "owner_burden", _OWNER_BRACKETS), factor=4.6),
     Table("B08201", "households", _two("B08201/2023", "households", "no_vehicle", "002"), factor=5.0),
-    Table("S1501_C01", "adults", _two("S1501", "adults", "high_school", "014", "006", 4.0), factor=4.0),
+    Table("S1501_C01", "adults", _two("S1501", "adults", "high_school", "014", "006", 4.0), 4.0, total="006"),
     Table("S2801_C01", "households", _two("S2801", "households", "broadband", "014", factor=4.0), factor=4.0),
 )
 

@@ -1,199 +1,117 @@
-"""American Community Survey answers, in the array shape of the Census Bureau's API.
+"""American Community Survey: answers of the Census Bureau's API, a saved table of tracts, and the summary files.
 
-Shape: a header row, then a row an area, all values text or null, geography columns last:
-`[["NAME", "B14005_001E", "B14005_001M", ..., "state", "county"], ["Simulated Alder County, ...", ...]]`.
+An answer is a header row, then a row an area, all values text or null, geography columns last:
+`[["NAME","B14005_001E","B14005_001M",...,"state","county"],` and `["Simulated Alder County, ...",...]]`.
 """
 
+import io
 import json
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-import numpy as np
+import polars as pl
 
-from sources.simulated.acs_tables import COUNTS_2018, COUNTS_2023, POPULATION_CELLS, Cells, Table, case_weight
-from sources.simulated.region import STATE_FIPS, STATE_NAME, Ints, Region, stream
+from sources.census_acs5 import cells
+from sources.simulated.acs_figures import Areas, Figures, Survey, Value
+from sources.simulated.region import POSTAL, STATE_FIPS, STATE_NAME, Region, stream
 
-NO_ESTIMATE = "-666666666"
-NO_MARGIN = "-222222222"
-CONTROLLED = "-555555555"
-
-Value = str | None
-_Z90 = 1.645
-# Margins of zero counts by population, as the 2019-2023 county tables show them.
-_ZERO_MARGINS = ((4_096, 10), (8_192, 15), (16_384, 20), (32_768, 24), (65_536, 27), (131_072, 31), (math.inf, 32))
-
-
-@dataclass(frozen=True)
-class Area:
-    """A row of an answer: its name, its geography columns and its number of people."""
-
-    name: str
-    geography: tuple[str, ...]
-    population: int
+_LEVELS = {
+    cells.COUNTY: "county",
+    cells.TRACT: f"tract/{STATE_FIPS}",
+    cells.DISTRICT: f"district_unified/{STATE_FIPS}",
+}
+# The publisher's own columns; the names of areas are all that we read.
+_GEOS = (
+    "FILEID|STUSAB|SUMLEVEL|COMPONENT|US|REGION|DIVISION|STATE|COUNTY|COUSUB|PLACE|TRACT|BLKGRP|CONCIT|AIANHH|"
+    "AIANHHFP|AIHHTLI|AITS|AITSFP|ANRC|CBSA|CSA|METDIV|MACC|MEMI|NECTA|CNECTA|NECTADIV|UA|CDCURR|SLDU|SLDL|ZCTA5|"
+    "SUBMCD|SDELM|SDSEC|SDUNI|UR|PCI|PUMA5|GEO_ID|NAME|BTTR|BTBG|TL_GEO_ID"
+)
+_GEOS_COLUMNS = {"state": "STATE", "county": "COUNTY", "tract": "TRACT", "school district (unified)": "SDUNI"}
 
 
-def county_areas(region: Region) -> list[Area]:
-    """Counties as the API names them."""
-    return [
-        Area(f"{county.name}, {STATE_NAME}", (STATE_FIPS, county.fips[2:]), county.population)
-        for county in region.counties
-    ]
-
-
-def tract_areas(region: Region) -> list[Area]:
-    """Tracts as the API names them: with semicolons, unlike counties."""
-    return [
-        Area(
-            f"Census Tract {tract.number}; {region.counties[tract.county].name}; {STATE_NAME}",
-            (STATE_FIPS, tract.geoid[2:5], tract.geoid[5:]),
-            tract.population,
-        )
-        for tract in region.tracts
-    ]
-
-
-def _zero_margin(population: int) -> int:
-    """The margin of an estimate of zero: no case was sampled, which is not the same as none exists."""
-    return next(margin for limit, margin in _ZERO_MARGINS if population < limit)
-
-
-def _margin(count: int, universe: int, factor: float, population: int) -> int:
-    """Margin of a part of a universe at 90 %, as wide as the draw that produced it."""
-    zero = _zero_margin(population)
-    if count == 0 or count >= universe:
-        return zero
-    effective = math.sqrt(float(case_weight(factor, np.array(float(universe)))))
-    return max(round(_Z90 * effective * math.sqrt(count * (1 - count / universe))), min(count, zero))
-
-
-def _total_margin(count: int, universe: str, population: int, *, tract: bool) -> int:
-    """Margin of a whole universe: narrow where the Census Bureau controls it to its population estimates."""
-    if tract:
-        return max(_zero_margin(population), round(_Z90 * 5 * math.sqrt(count)))
-    if count == 0:
-        return _zero_margin(population)
-    if universe in POPULATION_CELLS:
-        return round(12 + 0.0005 * count + (0.12 * count if count < 1_000 else 0))
-    if universe == "children":
-        return round(20 + _Z90 * 0.2 * math.sqrt(count))
-    return max(round(_Z90 * (2.4 if universe == "youth" else 1.6) * math.sqrt(count)), 4)
-
-
-def _body(header: Sequence[str], rows: Sequence[Sequence[Value]]) -> bytes:
+def _answer(wanted: Sequence[str], areas: Areas, found: Figures, separators: tuple[str, str]) -> bytes:
     """One row a line, as the API writes its answers."""
-    lines = [json.dumps(list(row), ensure_ascii=False) for row in (header, *rows)]
+    header = ["NAME", *(f"{cell}{kind}" for cell in wanted for kind in "EM"), *areas.columns]
+    columns = [column for cell in wanted for column in found[cell]]
+    rows = [[name, *(c[i] for c in columns), *areas.codes[i]] for i, name in enumerate(areas.names)]
+    lines = [json.dumps(row, ensure_ascii=False, separators=separators) for row in (header, *rows)]
     return ("[" + ",\n".join(lines) + "]").encode()
 
 
-def _answer(
-    table: str, cells: Sequence[str], areas: Sequence[Area], values: Sequence[Sequence[Value]], geography: Sequence[str]
-) -> bytes:
-    header = ["NAME", *(f"{table}_{cell}{kind}" for cell in cells for kind in "EM"), *geography]
-    rows = [[area.name, *row, *area.geography] for area, row in zip(areas, values, strict=True)]
-    return _body(header, rows)
+def _saved(region: Region) -> Iterator[tuple[str, str, bytes]]:
+    """Answers of 2018 as somebody saved them, a table a file."""
+    areas, found = Survey(region, "2018").figures(cells.COUNTY)
+    for table in sorted({cells.table_of(cell) for cell in found}):
+        wanted = [cell for cell in found if cells.table_of(cell) == table]
+        yield "2018", f"county/{table}.json", _answer(wanted, areas, found, (", ", ": "))
 
 
-def _total_cell(table: Table, cells: Cells) -> str | None:
-    """The cell that holds the table's universe, if it is published."""
-    return next((cell for cell in ("001", "006") if cell in cells and cell == min(cells)), None)
-
-
-def _counts(
-    table: Table, cells: Cells, wholes: Sequence[int], areas: Sequence[Area], *, tract: bool
-) -> list[list[Value]]:
-    """Estimates and margins of a table of counts, a row an area."""
-    total_cell = _total_cell(table, cells)
-    rows: list[list[Value]] = []
-    for i, area in enumerate(areas):
-        row: list[Value] = []
-        for cell, counts in cells.items():
-            count = int(counts[i])
-            if cell == total_cell and table.universe != "grandchildren":
-                margin = _total_margin(count, table.universe, area.population, tract=tract)
-            else:
-                margin = _margin(count, wholes[i], table.factors.get(cell, table.factor), area.population)
-            row += [str(count), str(margin)]
-        rows.append(row)
-    return rows
-
-
-def _wholes(table: Table, region: Region) -> Ints:
-    """What the cells of a table are parts of, by tract."""
-    return region.tract_counts("children" if table.universe == "grandchildren" else table.universe)
-
-
-def _county_counts(table: Table, region: Region) -> bytes:
-    cells = {cell: region.county_sums(counts) for cell, counts in table.draw(region).items()}
-    wholes = region.county_sums(_wholes(table, region)).tolist()
-    areas = county_areas(region)
-    rows = _counts(table, cells, wholes, areas, tract=False)
-    return _answer(table.id, list(cells), areas, _annotated(table.id, list(cells), rows, areas), ("state", "county"))
-
-
-def _annotated(table: str, cells: Sequence[str], rows: list[list[Value]], areas: Sequence[Area]) -> list[list[Value]]:
-    """Where the Census Bureau controls a total it publishes no margin: a code, or null in some answers."""
-    if table in ("B11002", "B03002"):
-        for row, area in zip(rows, areas, strict=True):
-            for cell in ("001", "012"):
-                if cell in cells and area.population > 30_000:
-                    code = CONTROLLED if table == "B11002" and area.population < 200_000 else None
-                    row[2 * cells.index(cell) + 1] = code
-    if table == "S1501_C01":
-        for row, area in zip(rows, areas, strict=True):
-            if area.population > 200_000:
-                row[1] = None
-    return rows
-
-
-def _tract_counts(table: Table, region: Region) -> bytes:
-    drawn = table.draw(region)
-    cells = {cell: drawn[cell] for cell in table.tracts}
-    areas = tract_areas(region)
-    rows = _counts(table, cells, _wholes(table, region).tolist(), areas, tract=True)
-    return _answer(table.id, list(cells), areas, rows, ("state", "county", "tract"))
-
-
-def _income_row(median: float, households: float, rng: np.random.Generator) -> list[Value]:
-    """A median income with its margin; the fewer households, the wider."""
-    relative = min(0.5, 0.026 * (100_000 / max(households, 20)) ** 0.36)
-    estimate = median * (1 + relative / _Z90 * float(rng.normal()))
-    return [str(round(estimate)), str(round(relative * median))]
-
-
-def _median_income(region: Region, year: str) -> bytes:
-    """B19013. One tiny county has neither estimate nor margin."""
-    rng, areas = stream("acs", "B19013", year), county_areas(region)
-    growth = 0.79 if year == "2018" else 1.0
-    rows = [_income_row(county.median_income * growth, county.population / 2.45, rng) for county in region.counties]
-    smallest = min(range(len(areas)), key=lambda i: areas[i].population)
-    if year == "2023":
-        rows[smallest] = [None, None]
-    return _answer("B19013", ["001"], areas, rows, ("state", "county"))
-
-
-def _income_by_race(region: Region, table: str) -> bytes:
-    """B19013B (Black) and B19013H (White, not Hispanic): missing where too few households were sampled."""
-    rng, areas = stream("acs", table), county_areas(region)
-    rows: list[list[Value]] = []
-    for i, county in enumerate(region.counties):
-        share = county.rates["black"] if table == "B19013B" else 1 - county.rates["black"] - county.rates["hispanic"]
-        relative = 0.68 if table == "B19013B" else 1.06
-        households = county.population / 2.45 * share
-        drawn = _income_row(county.median_income * relative, households, rng)
-        # The API sends codes; answers in circulation have had them turned into null.
-        missing: list[Value] = [NO_ESTIMATE, NO_MARGIN] if i % 2 else [None, None]
-        rows.append(missing if households < 120 else drawn)
-    return _answer(table, ["001"], areas, rows, ("state", "county"))
+def _tracts(region: Region, areas: Areas, found: Figures) -> bytes:
+    """B11002 and its tables by race as a wide table of tracts: what somebody once made of answers, all values text."""
+    people = found["B11002_001"]
+    rng = stream("acs", "B11002", "tracts")
+    columns: dict[str, Sequence[Value]] = {
+        "GEOID": ["".join(codes) for codes in areas.codes],
+        "fipscode": ["".join(codes[:2]) for codes in areas.codes],
+        "statecode": [codes[0] for codes in areas.codes],
+        "countycode": [codes[1] for codes in areas.codes],
+        "NAME": list(areas.names),
+        "B11002_001E": people[0],
+        "B11002_001M": people[1],
+    }
+    for race, topic in (("A", None), ("B", "black")):
+        rates = region.tract_rates("black")
+        counts = rng.binomial(region.tract_counts("population"), rates if topic else 0.97 * (1 - rates))
+        columns[f"B11002{race}_001E"] = [str(count) for count in counts.tolist()]
+        columns[f"B11002{race}_001M"] = [str(max(11, round(5 * count**0.5))) for count in counts.tolist()]
+    buffer = io.BytesIO()
+    pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
-    """All ACS answers: 2018 by county, 2023 by county and by tract."""
-    for vintage, tables in (("2018", COUNTS_2018), ("2023", COUNTS_2023)):
-        for table in tables:
-            yield vintage, f"county/{table.id}.json", _county_counts(table, region)
-            if table.tracts:
-                yield vintage, f"tract/{table.id}.json", _tract_counts(table, region)
-        yield vintage, "county/B19013.json", _median_income(region, vintage)
-    for table_id in ("B19013B", "B19013H"):
-        yield "2023", f"county/{table_id}.json", _income_by_race(region, table_id)
+    """2018 by county as saved, 2023 by county, tract and school district as the API answers, and a table of tracts."""
+    yield from _saved(region)
+    survey = Survey(region, "2023")
+    for level, folder in _LEVELS.items():
+        areas, found = survey.figures(level)
+        for number, chunk in enumerate(cells.chunks(cells.wanted(level, ())), start=1):
+            yield "2023", cells.part(folder, number), _answer(chunk, areas, found, (",", ":"))
+    yield "2023", "tract/B11002.parquet", _tracts(region, *survey.figures(cells.TRACT))
+
+
+def summary_files(region: Region) -> Iterator[tuple[str, bytes]]:
+    """The summary files of 2023, which hold the same figures: never beside the answers, as both give the same rows."""
+    survey = Survey(region, "2023")
+    levels = [survey.figures(level) for level in _LEVELS]
+    yield "Geos20235YR.txt", _geos([areas for areas, _ in levels])
+    known = {cell for _, found in levels for cell in found if not cells.is_subject(cell)}
+    for table in sorted({cells.table_of(cell) for cell in known}):
+        mine = sorted(cell for cell in known if cells.table_of(cell) == table)
+        header = ["GEO_ID", *(f"{table}_{kind}{cell[-3:]}" for cell in mine for kind in "EM")]
+        lines = ["|".join(header)]
+        # The nation, a state and a block group: nobody reads them. So with the tract of another state.
+        other = ["0100000US", f"0400000US{STATE_FIPS}", f"1500000US{STATE_FIPS}0010001001", "1400000US96001000100"]
+        lines += ["|".join([geo_id, *(["1"] * (len(header) - 1))]) for geo_id in other]
+        for areas, found in levels:
+            nothing: tuple[list[Value], list[Value]] = ([None] * len(areas.names), [None] * len(areas.names))
+            columns = [column for cell in mine for column in found.get(cell, nothing)]
+            lines += [
+                "|".join([f"{areas.prefix}{''.join(codes)}", *(column[i] or "" for column in columns)])
+                for i, codes in enumerate(areas.codes)
+            ]
+        yield f"acsdt5y2023-{table.lower()}.dat", ("\n".join(lines) + "\n").encode()
+
+
+def _geos(levels: Sequence[Areas]) -> bytes:
+    rows = [{"STUSAB": "US", "SUMLEVEL": "010", "US": "1", "GEO_ID": "0100000US", "NAME": "Simulated Nation"}]
+    rows.append({"STUSAB": POSTAL, "SUMLEVEL": "040", "GEO_ID": f"0400000US{STATE_FIPS}", "NAME": STATE_NAME})
+    for areas in levels:
+        for name, codes in zip(areas.names, areas.codes, strict=True):
+            where = {_GEOS_COLUMNS[column]: code for column, code in zip(areas.columns, codes, strict=True)}
+            geo_id = areas.prefix + "".join(codes)
+            rows.append({"STUSAB": POSTAL, "SUMLEVEL": areas.prefix[:3], **where, "GEO_ID": geo_id, "NAME": name})
+    lines = [
+        "|".join({"FILEID": "ACSSF", "COMPONENT": "00", **row}.get(name, "") for name in _GEOS.split("|"))
+        for row in rows
+    ]
+    return ("\n".join([_GEOS, *lines]) + "\n").encode()

@@ -59,7 +59,8 @@ def _header() -> list[str]:
     return columns
 
 
-def _workbook(sheet_name: str, rows: Sequence[Sequence[Cell]]) -> bytes:
+def workbook(sheet_name: str, rows: Sequence[Sequence[Cell]]) -> bytes:
+    """An .xls of one sheet."""
     book = xlwt.Workbook(encoding="utf-8")
     sheet = book.add_sheet(sheet_name)
     for i, row in enumerate(rows):
@@ -146,7 +147,7 @@ def counties(region: Region, year: int) -> bytes:
     for county, (cells, _, _) in zip(region.counties, figures, strict=True):
         shown: list[Cell] = ["."] * 27 if county is smallest else cells
         rows.append([STATE_FIPS, county.fips[2:], POSTAL, county.name, *shown])
-    return _workbook(f"est{year % 100}ALL", rows)
+    return workbook(f"est{year % 100}ALL", rows)
 
 
 def districts(region: Region, year: int) -> bytes:
@@ -176,7 +177,7 @@ def districts(region: Region, year: int) -> bytes:
         )
         poor = children * min(0.8, rate / people * rng.lognormal(0, 0.08))
         rows.append([POSTAL, STATE_FIPS, district.leaid, district.name, round(people), round(children), round(poor)])
-    return _workbook(f"USSD{year % 100}", rows)
+    return workbook(f"USSD{year % 100}", rows)
 
 
 def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
@@ -184,3 +185,4 @@ def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
     yield "2019", "est19all.xls", counties(region, 2019)
     yield "2022", "ussd22.xls", districts(region, 2022)
     yield "2023", "est23all.xls", counties(region, 2023)
+    yield "2023", "ussd23.xls", districts(region, 2023)

@@ -1,12 +1,15 @@
-"""Which county belongs to which Continuum of Care: the crosswalk of 2017 and the shares by area and tract of 2025.
+"""Which county belongs to which Continuum of Care: the crosswalk of 2017, the shares of 2025, and its tracts.
 
 Quirks kept: the older file quotes text, leaves numbers and `NA` bare, writes percentages with all their
 digits, holds a county without a CoC, and mixes two encodings in one row (UTF-8 in one name, cp1252 in the other).
+The tracts hold slivers along the lines between CoCs, and lack those that lie in none.
 """
 
 import csv
 import io
 from collections.abc import Iterator
+
+import polars as pl
 
 from sources.simulated.region import Coc, County, Region, expit, logit, stream
 
@@ -80,7 +83,41 @@ def shares_2025(region: Region) -> bytes:
     return out.getvalue().encode()
 
 
+def tracts_2025(region: Region) -> bytes:
+    """`tract_coc_wt2025.parquet`: the parts of each county's tracts sum to the county's shares."""
+    rng = stream("coc", "tracts")
+    rows: list[tuple[str, str, str, str, float]] = []
+    for index, county in enumerate(region.counties):
+        tracts = [tract for tract in region.tracts if tract.county == index]
+        homes = [(coc, coc.shares[county.fips]) for coc in region.cocs if county.fips in coc.shares]
+        if county.fips == region.without_coc:
+            tracts = tracts[:-1]  # the last one lies in no CoC, and the real file leaves such tracts out
+        at = 0.0
+        for coc, share in homes:
+            end = at + share * len(tracts)
+            for number, tract in enumerate(tracts):
+                part = min(end, number + 1) - max(at, number)
+                if part > 1e-9:
+                    rows.append((tract.geoid, county.fips, coc.number, coc.name, round(part, 6)))
+            at = end
+        if len(homes) == 1 and rng.random() < 0.2:
+            # Boundaries of two agencies never match quite.
+            sliver = round(float(rng.uniform(0.0001, 0.006)), 6)
+            geoid, fips, number_of, name, _ = rows.pop()
+            other = next(coc for coc in region.cocs if coc.number != number_of)
+            rows += [
+                (geoid, fips, number_of, name, round(1 - sliver, 6)),
+                (geoid, fips, other.number, other.name, sliver),
+            ]
+    rows.sort(key=lambda row: (row[2], row[0]))
+    columns = {**dict.fromkeys(("GEOID", "fips", "COCNUM", "COCNAME"), pl.String), "w_tract": pl.Float64}
+    out = io.BytesIO()
+    pl.DataFrame(rows, schema=columns, orient="row").write_parquet(out, compression="snappy")
+    return out.getvalue()
+
+
 def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
-    """Both crosswalks."""
+    """The crosswalks."""
     yield "2017", "county_coc_match.csv", crosswalk_2017(region)
     yield "2025", "coc_county_mo_metroeast_2025.csv", shares_2025(region)
+    yield "2025", "tract_coc_wt2025.parquet", tracts_2025(region)

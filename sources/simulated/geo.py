@@ -1,28 +1,16 @@
-"""County boundaries as a quantised TopoJSON: a honeycomb in the middle of the Atlantic.
+"""Boundaries: a honeycomb in the middle of the Atlantic, as TopoJSON, GeoJSON and zipped shapefiles.
 
 Arcs are shared: two neighbouring counties, the state and the nation refer to one edge, from opposite
 sides by its complement (`~i`), and coordinates are integers, delta-encoded, as in `us-atlas`.
 """
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 
-from sources.simulated.region import STATE_FIPS, STATE_NAME, County, Region, centre
+from sources.simulated.geo_shapes import Point, corners, county_areas, district_areas, tract_areas, zipped
+from sources.simulated.region import STATE_FIPS, STATE_NAME, Region
 
-Point = tuple[float, float]
-
-_WEST, _SOUTH = -41.5, 34.0
-_SIDE = 0.25  # degrees of latitude
-_STRETCH = 1 / math.cos(math.radians(35))  # a degree of longitude is shorter than one of latitude
 _STEPS = 100_000
-
-
-def _corners(county: County) -> list[Point]:
-    """Six corners, clockwise from the top, as us-atlas winds its rings."""
-    x, y = centre(county.column, county.row)
-    turns = [math.radians(90 - 60 * i) for i in range(6)]
-    return [(_WEST + _SIDE * _STRETCH * (x + math.cos(turn)), _SOUTH + _SIDE * (y + math.sin(turn))) for turn in turns]
 
 
 def _outline(edges: Sequence[tuple[int, Point, Point]]) -> list[int]:
@@ -39,7 +27,7 @@ def _outline(edges: Sequence[tuple[int, Point, Point]]) -> list[int]:
 
 def boundaries(region: Region) -> bytes:
     """`counties-10m.topojson` with the objects counties, states and nation."""
-    raw = {county.fips: _corners(county) for county in region.counties}
+    raw = {county.fips: corners(county) for county in region.counties}
     xs, ys = zip(*(point for ring in raw.values() for point in ring), strict=True)
     low, high = (min(xs), min(ys)), (max(xs), max(ys))
     scale = ((high[0] - low[0]) / (_STEPS - 1), (high[1] - low[1]) / (_STEPS - 1))
@@ -50,8 +38,8 @@ def boundaries(region: Region) -> bytes:
     arcs: list[list[list[int]]] = []
     known: dict[tuple[tuple[int, int], tuple[int, int]], int] = {}
     rings: dict[str, list[tuple[int, Point, Point]]] = {}
-    for fips, corners in raw.items():
-        points = [snap(point) for point in corners]
+    for fips, outline_points in raw.items():
+        points = [snap(point) for point in outline_points]
         ring: list[tuple[int, Point, Point]] = []
         for a, b in zip(points, points[1:] + points[:1], strict=True):
             if (b, a) in known:
@@ -91,6 +79,24 @@ def boundaries(region: Region) -> bytes:
     return json.dumps(topology, separators=(",", ":")).encode()
 
 
+def tracts(region: Region) -> bytes:
+    """`zz_tracts.geojson`: tracts as somebody passes them on, with figures of their own in the properties."""
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [[[round(x, 6), round(y, 6)] for x, y in area.parts[0]]]},
+            "properties": {"geoid": area.attributes["GEOID"], "county": area.attributes["COUNTYFP"], "population": 1},
+        }
+        for area in tract_areas(region)
+    ]
+    return json.dumps({"type": "FeatureCollection", "features": features}, separators=(",", ":")).encode()
+
+
 def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
-    """The one file of boundaries."""
+    """Tracts of 2020 and counties of 2023 as carriers pass them on; everything of 2024 as the Bureau publishes it."""
+    yield "2020", "zz_tracts.geojson", tracts(region)
     yield "2023", "counties-10m.topojson", boundaries(region)
+    areas = {"county": list(county_areas(region)), "tract": list(tract_areas(region)), **district_areas(region)}
+    for kind, found in areas.items():
+        stem = f"cb_2024_{STATE_FIPS if kind in ('tract', 'unsd') else 'us'}_{kind}_500k"
+        yield "2024", f"{stem}.zip", zipped(stem, found)

@@ -2,26 +2,22 @@
 
 Quirks kept: a sheet a year, columns that end in ", 2018" in one workbook and begin with "Overall" in the
 other, columns that come and go with the years, a footnote letter on a CoC number, "." and " " for blank,
-a Total row, footnote rows below it, and sheets that are no year.
+a Total row, footnote rows below it, and sheets that are no year. The edition of 2025 by CoC says what each CoC counted:
+one that skipped the people outside in 2024 keeps those of the year before, and one that did so in 2021, when the count
+was waived, shows zeros that nobody counted. No real workbook of that edition was at hand: its header is that of the
+edition of 2024 by state, with the columns that readers of it name.
 
 Counts are drawn by shelter and group such that every published sum holds: sheltered and unsheltered add
 up to overall, individuals and people in families too, and the rows to the Total row.
 """
 
 import datetime
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-import numpy as np
-import xlsxwriter
+from sources.simulated import xlsb, xlsx
+from sources.simulated.pit_counts import AGES, SHELTERS, Counts, counts
+from sources.simulated.region import POSTAL, STATE_NAME, Coc, Region
 
-from sources.simulated import xlsb
-from sources.simulated.region import POSTAL, STATE_NAME, Coc, Region, stream
-
-Counts = dict[tuple[str, str], int]
-"""People or households by shelter (ES, TH, SH, Unsheltered) and group (the words after "Homeless" in a header)."""
-
-_SHELTERS = ("ES", "TH", "SH", "Unsheltered")
 # What families and parenting youth are never counted in, and the chronically homeless by definition not.
 _LACKING = {"families": ("SH",), "chronic": ("TH",), "chronic families": ("TH", "SH")}
 
@@ -44,23 +40,6 @@ _GROUPS: tuple[tuple[str, str | None], ...] = (
 )
 """Groups in the order of the columns, with what each lacks."""
 
-_AGES = (
-    "Under 18",
-    "Age 18 to 24",
-    "Over 24",
-    "Age 25 to 34",
-    "Age 35 to 44",
-    "Age 45 to 54",
-    "Age 55 to 64",
-    "Over 64",
-)
-_TREND = {2014: 1.10, 2015: 1.06, 2016: 1.02, 2017: 1.0, 2018: 0.98, 2019: 0.97} | {
-    2020: 1.0,
-    2021: 0.85,
-    2022: 0.98,
-    2023: 1.10,
-    2024: 1.24,
-}
 _FIRST_REPORT = {"ZZ-503": 2015}
 _FOOTNOTED = "ZZ-502"
 _FOOTNOTE = (
@@ -69,63 +48,10 @@ _FOOTNOTE = (
 )
 _COC_YEARS = (2018, 2017, 2016, 2015, 2014)
 _STATE_YEARS = (2024, 2023, 2022, 2021, 2020, 2019, 2018)
-
-
-def _expected(coc: Coc, region: Region, year: int) -> float:
-    """How many people are homeless in a CoC on a night in January."""
-    base = sum(
-        county.population * coc.shares.get(county.fips, 0.0) * county.rates["homeless"] for county in region.counties
-    )
-    return base * _TREND[year]
-
-
-def _in_shelter(people: int, shelter: str, rng: np.random.Generator) -> dict[str, int]:
-    """Split the people in one kind of shelter into groups; parts never exceed what they are parts of."""
-    safe_haven = shelter == "SH"  # for single adults
-    families = 0 if safe_haven else int(rng.binomial(people, 0.08 if shelter == "Unsheltered" else 0.40))
-    individuals = people - families
-    chronic = 0 if shelter == "TH" else int(rng.binomial(individuals, 0.25))
-    chronic_families = 0 if shelter in ("TH", "SH") else int(rng.binomial(families, 0.06))
-    minors = 0 if safe_haven else int(rng.binomial(individuals, 0.03))
-    youth = 0 if safe_haven else int(rng.binomial(individuals - minors, 0.09))
-    households = round(families / 3.1)
-    parents = int(rng.binomial(households, 0.09))
-    young_parents = int(rng.binomial(parents, 0.03))
-    groups = {
-        "Homeless": people,
-        "Homeless Individuals": individuals,
-        "Homeless People in Families": families,
-        "Homeless Family Households": households,
-        "Chronically Homeless": chronic + chronic_families,
-        "Chronically Homeless Individuals": chronic,
-        "Chronically Homeless People in Families": chronic_families,
-        "Homeless Veterans": int(rng.binomial(individuals - minors, 0.08)),
-        "Homeless Unaccompanied Youth (Under 25)": minors + youth,
-        "Homeless Unaccompanied Youth Under 18": minors,
-        "Homeless Unaccompanied Youth Age 18-24": youth,
-        "Homeless Parenting Youth (Under 25)": parents,
-        "Homeless Parenting Youth Under 18": young_parents,
-        "Homeless Parenting Youth Age 18-24": parents - young_parents,
-        "Homeless Children of Parenting Youth": min(families - households, round(parents * 1.25)),
-    }
-    under_18, under_25 = minors + round(families * 0.58), youth + round(families * 0.09)
-    rest = people - under_18 - under_25
-    bands = rng.multinomial(rest, [0.27, 0.27, 0.21, 0.18, 0.07]).tolist()
-    ages = zip(_AGES, (under_18, under_25, rest, *bands), strict=True)
-    return groups | {f"Homeless - {age}": value for age, value in ages}
-
-
-def counts(coc: Coc, region: Region, year: int) -> Counts:
-    """One CoC's counts in one year."""
-    rng = stream("pit", coc.number, year)
-    overall = max(30, round(_expected(coc, region, year) * rng.lognormal(0, 0.06)))
-    outside = 0.28 if coc.category == "Major Cities" else 0.36
-    by_shelter = rng.multinomial(overall, [0.76 - outside, 0.22, 0.02, outside]).tolist()
-    return {
-        (shelter, group): value
-        for shelter, people in zip(_SHELTERS, by_shelter, strict=True)
-        for group, value in _in_shelter(people, shelter, rng).items()
-    }
+_NEW_YEARS = (2025, 2024, 2021)
+"""Years of the edition of 2025."""
+_NOT_OUTSIDE = {(2024, "ZZ-503"), (2021, "ZZ-501"), (2021, "ZZ-502")}
+"""Years and CoCs in which people outside were not counted."""
 
 
 def _columns(group: str, lacks: str | None, year: int) -> list[tuple[str, str]]:
@@ -150,11 +76,11 @@ def _coc_columns(year: int) -> list[tuple[str, str]]:
 def _state_columns(year: int) -> list[tuple[str, str]]:
     """Ages stand beside all people; bands above 24 since 2023, and without their sum in that year."""
     if year >= 2024:
-        ages: tuple[str, ...] = _AGES
+        ages: tuple[str, ...] = AGES
     elif year == 2023:
-        ages = tuple(age for age in _AGES if age != "Over 24")
+        ages = tuple(age for age in AGES if age != "Over 24")
     else:
-        ages = _AGES[:3]
+        ages = AGES[:3]
     columns = []
     for group, lacks in _GROUPS:
         for shelter, name in _columns(group, lacks, 2018):
@@ -166,7 +92,7 @@ def _state_columns(year: int) -> list[tuple[str, str]]:
 
 def _value(values: Counts, column: tuple[str, str]) -> int:
     shelter, group = column
-    kinds = {"": _SHELTERS, "Sheltered Total": ("ES", "TH", "SH")}.get(shelter, (shelter.replace("Sheltered ", ""),))
+    kinds = {"": SHELTERS, "Sheltered Total": ("ES", "TH", "SH")}.get(shelter, (shelter.replace("Sheltered ", ""),))
     return sum(values[kind, group] for kind in kinds)
 
 
@@ -192,10 +118,6 @@ def _coc_sheet(region: Region, year: int) -> list[list[xlsb.Value]]:
 
 def by_coc(region: Region) -> bytes:
     """The .xlsx by Continuum of Care."""
-    out = io.BytesIO()
-    book = xlsxwriter.Workbook(out, {"in_memory": True})
-    # The date of creation is the only thing in the file that would differ from one call to the next.
-    book.set_properties({"title": "Simulated", "created": datetime.datetime(2018, 12, 1)})
     sheets: dict[str, Sequence[Sequence[xlsb.Value]]] = {str(year): _coc_sheet(region, year) for year in _COC_YEARS}
     sheets["CoC Mergers"] = [
         ["CoC Number Pre-Merger", "CoC Number Post Merger", "Merger Year"],
@@ -205,21 +127,40 @@ def by_coc(region: Region) -> bytes:
         ["a This is the original, simulated ZZ-505."],
     ]
     sheets["Revisions"] = []
-    for name, rows in sheets.items():
-        sheet = book.add_worksheet(name)
-        for i, row in enumerate(rows):
-            for j, value in enumerate(row):
-                if isinstance(value, str):
-                    sheet.write_string(i, j, value)  # `write` would make nothing of the empty text beside "Total"
-                elif value is not None:
-                    sheet.write_number(i, j, value)
-    book.close()
-    return out.getvalue()
+    return xlsx.write(sheets, datetime.datetime(2018, 12, 1))
 
 
-def _state_sheet(region: Region, year: int) -> list[list[xlsb.Value]]:
+def reported(coc: Coc, region: Region, year: int) -> Counts:
+    """One CoC's counts in one year as the edition of 2025 has them."""
+    values = counts(coc, region, year)
+    if (year, coc.number) in _NOT_OUTSIDE:
+        before = counts(coc, region, year - 1)
+        outside = {key: before[key] if year == 2024 else 0 for key in values if key[0] == "Unsheltered"}
+        values = values | outside
+    return values
+
+
+def _new_coc_sheet(region: Region, year: int) -> list[list[xlsb.Value]]:
     columns = _state_columns(year)
-    drawn = [counts(coc, region, year) for coc in region.cocs]
+    titles = [f"{shelter or 'Overall'} {group}" for shelter, group in columns]
+    drawn = [[_value(reported(coc, region, year), column) for column in columns] for coc in region.cocs]
+    rows: list[list[xlsb.Value]] = [["CoC Number", "CoC Name", "CoC Category", "Count Types", *titles]]
+    for coc, numbers in zip(region.cocs, drawn, strict=True):
+        counted = "Sheltered-Only" if (year, coc.number) in _NOT_OUTSIDE else "Sheltered and Unsheltered"
+        letter = "a" if coc.number == _FOOTNOTED else ""
+        rows.append([coc.number + letter, coc.name, coc.category, f"{counted} Count", *numbers])
+    totals = [sum(column) for column in zip(*drawn, strict=True)]
+    return [*rows, ["", "Total", "", "", *totals], [], [_FOOTNOTE]]
+
+
+def new_by_coc(region: Region) -> bytes:
+    """The .xlsb by Continuum of Care, edition of 2025."""
+    return xlsb.write([xlsb.Sheet(str(year), _new_coc_sheet(region, year)) for year in _NEW_YEARS])
+
+
+def _state_sheet(region: Region, year: int, count: Callable[[Coc, Region, int], Counts]) -> list[list[xlsb.Value]]:
+    columns = _state_columns(year)
+    drawn = [count(coc, region, year) for coc in region.cocs]
     totals = [sum(_value(values, column) for values in drawn) for column in columns]
     names = [f"{shelter or 'Overall'} {group}" for shelter, group in columns]
     blank: list[xlsb.Value] = [" "] * len(columns)
@@ -234,7 +175,7 @@ def _state_sheet(region: Region, year: int) -> list[list[xlsb.Value]]:
         [POSTAL, number, *totals],
         ["Total", number, *totals],
     ]
-    if year == 2024:
+    if year >= 2024:
         rows += [
             [],
             [
@@ -265,9 +206,10 @@ def _field_list(sheets: dict[str, list[list[xlsb.Value]]]) -> list[list[xlsb.Val
     return [[len(header) for header in headers], [int(year) for year in sorted(sheets)], *fields]
 
 
-def by_state(region: Region) -> bytes:
+def by_state(region: Region, edition: int = 2024) -> bytes:
     """The .xlsb by state, with the two hidden sheets that stand behind the years in HUD's."""
-    years = {str(year): _state_sheet(region, year) for year in _STATE_YEARS}
+    shown, count = (_STATE_YEARS, counts) if edition == 2024 else (_NEW_YEARS, reported)
+    years = {str(year): _state_sheet(region, year, count) for year in shown}
     select = "- select -"
     lists: list[list[xlsb.Value]] = [
         ["State", "State Name", "CoC Number + Name", None, "Sheltered Type", None, "HH Type", None, "Subpops"],
@@ -284,6 +226,8 @@ def by_state(region: Region) -> bytes:
 
 
 def files(region: Region) -> Iterator[tuple[str, str, bytes]]:
-    """Both workbooks."""
+    """The workbooks of three editions."""
     yield "2018", "2007-2018-PIT-Counts-by-CoC.xlsx", by_coc(region)
     yield "2024", "2007-2024-PIT-Counts-by-State.xlsb", by_state(region)
+    yield "2025", "2007-2025-PIT-Counts-by-CoC.xlsb", new_by_coc(region)
+    yield "2025", "2007-2025-PIT-Counts-by-State.xlsb", by_state(region, edition=2025)

@@ -1,15 +1,22 @@
 """The road to the network, against a publisher on loopback."""
 
+import gzip
 import io
 import json
 import logging
 import os
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
@@ -21,13 +28,17 @@ from requests.adapters import HTTPAdapter
 from werkzeug import Request as Asked
 from werkzeug import Response
 
+from pipelines import answers
 from pipelines.http import USER_AGENT, HttpFetcher
-from pipelines.redact import RedactingFilter, install, redact
-from sources.source import Content, Request, SourceError
+from pipelines.redact import RedactingFilter, holds_secret, install, redact
+from pipelines.retrying import Patience
+from pipelines.throttle import Limit, Throttle
+from sources.source import Content, PassingError, Request, SourceError
+from tests.publisher import Answer, Publisher
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
-HOST = "https://files.example.gov"
+HOST, OTHER = "https://files.example.gov", "https://other.example.gov"
 KEY = "MARKER-/+=%4f"
 ROOT = Path(__file__).parents[2]
 
@@ -48,15 +59,16 @@ def fetcher(httpserver: HTTPServer) -> HttpFetcher:
     return make(httpserver)
 
 
-def make(server: HTTPServer, **options: float) -> HttpFetcher:
-    settings: dict[str, float] = {
+def make(server: HTTPServer, **options: object) -> HttpFetcher:
+    settings: dict[str, object] = {
         "attempts": 3,
         "wait_initial": 0.001,
         "retry_after_max": 0.3,
         "timeout": 5.0,
         **options,
     }
-    return HttpFetcher(rewrite={HOST: server.url_for("").rstrip("/")}, **settings)  # type: ignore[arg-type]
+    rewrite = {HOST: server.url_for("").rstrip("/"), OTHER: server.url_for("/other")}
+    return HttpFetcher(rewrite=rewrite, **settings)  # type: ignore[arg-type]
 
 
 def a_request(
@@ -111,7 +123,7 @@ def test_get_lets_the_request_bring_its_own_headers(httpserver: HTTPServer, fetc
     assert (sent["User-Agent"], sent["Referer"]) == ("Mozilla/5.0", "https://example.gov/")
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [408, 429, 500, 503, 522])
 def test_get_tries_again_what_may_pass(httpserver: HTTPServer, fetcher: HttpFetcher, status: int):
     httpserver.expect_ordered_request("/file").respond_with_data(b"busy", status=status)
     httpserver.expect_ordered_request("/file").respond_with_data(b"[]")
@@ -125,12 +137,28 @@ def test_get_gives_up_after_its_attempts(httpserver: HTTPServer, fetcher: HttpFe
     assert len(httpserver.log) == 3
 
 
-def test_get_waits_as_long_as_it_is_asked_to_up_to_a_cap(httpserver: HTTPServer, fetcher: HttpFetcher):
-    httpserver.expect_ordered_request("/file").respond_with_data(b"", status=429, headers={"Retry-After": "3600"})
+def an_hour_from_now() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+
+
+@pytest.mark.parametrize("after", [lambda: "3600", an_hour_from_now], ids=["seconds", "date"])
+def test_get_waits_as_long_as_it_is_asked_to_up_to_a_cap(
+    httpserver: HTTPServer, fetcher: HttpFetcher, after: Callable[[], str]
+):
+    httpserver.expect_ordered_request("/file").respond_with_data(b"", status=429, headers={"Retry-After": after()})
     httpserver.expect_ordered_request("/file").respond_with_data(b"[]")
     started = time.monotonic()
     fetcher.get(a_request())
     assert 0.3 <= time.monotonic() - started < 5
+
+
+def test_retry_after_is_seconds_or_a_date():
+    patience = Patience(attempts=1, wait_initial=1, retry_after_max=60)
+    assert [patience.after(text) for text in ("7", " 0 ", "3600")] == [7, 0, 60]
+    assert patience.after(an_hour_from_now()) == 60
+    soon = patience.after(format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True))
+    assert soon is not None and 20 < soon <= 30
+    assert [patience.after(text) for text in (None, "", "soon", "-5", "Tue, 02 Jan 2024 00:00:00 GMT")] == [None] * 5
 
 
 def test_get_does_not_repeat_what_will_not_pass(httpserver: HTTPServer, fetcher: HttpFetcher):
@@ -180,12 +208,24 @@ def test_get_refuses_more_than_its_ceiling(httpserver: HTTPServer, declared: boo
     assert len(httpserver.log) == 1
 
 
+def an_archive() -> bytes:
+    with io.BytesIO() as out:
+        with zipfile.ZipFile(out, "w") as archive:
+            archive.writestr("a.csv", "a,b\n")
+        return out.getvalue()
+
+
+ARCHIVE = an_archive()
+
+
 @pytest.mark.parametrize(
     ("expect", "body"),
     [
         ("json", b'{"a": [1, null]}'),
         ("csv", b"\xef\xbb\xbfa,b\n1,<5\n"),
-        ("workbook", b"PK\x03\x04rest"),
+        ("workbook", ARCHIVE),
+        ("zip", ARCHIVE),
+        ("text", b"a|b\n1|2\n"),
         ("workbook", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest"),
     ],
 )
@@ -209,6 +249,15 @@ PAGE = b"<!DOCTYPE html><html><head><title>Page not\n found</title>"
         ("json", b"", ".*, got an empty body"),
         ("csv", b" \r\n", ".*, got an empty body"),
         ("workbook", b"", ".*, got an empty body"),
+        ("workbook", ARCHIVE[:-30], "a workbook .*, got a ZIP archive without its end"),
+        ("zip", ARCHIVE[:-30], "a ZIP archive, got a ZIP archive without its end"),
+        ("zip", PAGE, "a ZIP archive, got an HTML page titled 'Page not found'"),
+        ("zip", b"", ".*, got an empty body"),
+        ("zip", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "a ZIP archive, got a body that begins"),
+        ("text", b"\n" + PAGE, "delimited text, got an HTML page titled 'Page not found'"),
+        ("text", b"\xef\xbb\xbf\n", ".*, got an empty body"),
+        ("text", ARCHIVE, "delimited text, got a body that begins 'PK"),
+        ("csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1rest", "a CSV file, got a body that begins"),
     ],
 )
 def test_get_refuses_anything_else(
@@ -235,6 +284,212 @@ def test_a_key_in_an_address_is_told_to_nobody(
     assert fetched.address == f"{HOST}/good?get=NAME&key=***"
     assert "HTTP Request" in caplog.text and "Attempt 1" in caplog.text
     assert "MARKER-" not in repr(fetched) + all_of(caught.value) + logged(caplog)
+
+
+def test_json_that_is_too_large_to_parse_is_looked_at_from_both_ends(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(answers, "_PARSED", 10)
+    for body in (b" [[1, 2],\n [3, 4]\n]\n", b'{"a": [1, 2, 3]}', b"[1, 2, 3, 4, 5, 6]"):
+        assert answers.wrong(body, "json") is None
+    for body in (b"[[1, 2],\n[3, 4]", b'{"a": [1, 2, 3]', b"[1, 2, 3, 4, 5, 6", b"1234567890123", PAGE):
+        assert answers.wrong(body, "json") is not None
+
+
+def test_an_error_page_may_be_compressed(httpserver: HTTPServer, fetcher: HttpFetcher):
+    page = gzip.compress(b"<title>Not here</title>")
+    httpserver.expect_request("/file").respond_with_data(page, status=404, headers={"Content-Encoding": "gzip"})
+    httpserver.expect_request("/bad").respond_with_data(b"x", status=404, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(SourceError, match="HTTP 404, an HTML page titled 'Not here'"):
+        fetcher.get(a_request())
+    with pytest.raises(SourceError, match=r"HTTP 404\. "):
+        fetcher.get(a_request(path="/bad"))
+
+
+# --- redirects ---------------------------------------------------------------------------------------------------
+
+
+def leads_to(server: HTTPServer, path: str, location: str) -> None:
+    server.expect_request(path).respond_with_data(b"moved", status=302, headers={"Location": location})
+
+
+def test_redirects_end(httpserver: HTTPServer, fetcher: HttpFetcher):
+    leads_to(httpserver, "/file", f"{HOST}/file")
+    with pytest.raises(
+        SourceError, match=rf"file: {HOST}/file: expected JSON, got more than 5 redirects.*landing page"
+    ):
+        fetcher.get(a_request())
+    assert len(httpserver.log) == 6
+    httpserver.log.clear()
+    with fetcher.session() as session, pytest.raises(SourceError, match="TooManyRedirects") as caught:
+        session.get(f"{HOST}/file", params={"key": KEY})
+    assert len(httpserver.log) == 6
+    assert "MARKER-" not in all_of(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        ("http://files.example.gov/file", "an address without https"),
+        ("ftp://files.example.gov/file", "an address without https"),
+        (f"{OTHER}/file?x={quote(KEY, safe='')}", "other.example.gov together with our key"),
+    ],
+)
+def test_redirects_that_are_not_followed(httpserver: HTTPServer, fetcher: HttpFetcher, location: str, says: str):
+    leads_to(httpserver, "/file", location)
+    with pytest.raises(SourceError, match=rf"file: {HOST}/file.*: expected JSON, got a redirect to {says}") as caught:
+        fetcher.get(a_request(path=f"/file?key={quote(KEY, safe='')}"))
+    with fetcher.session() as session, pytest.raises(SourceError, match=f"a redirect to {says}") as also:
+        session.get(f"{HOST}/file", params={"key": KEY})
+    assert len(httpserver.log) == 2
+    assert "MARKER-" not in all_of(caught.value) + all_of(also.value)
+
+
+def test_another_host_gets_no_secret_header(httpserver: HTTPServer, fetcher: HttpFetcher):
+    leads_to(httpserver, "/file", "/here")
+    leads_to(httpserver, "/here", f"{OTHER}/there?token=of-theirs")
+    httpserver.expect_request("/other/there").respond_with_data(b"[]")
+    private = {"Authorization": "Bearer abc", "Cookie": "a=b", "X-Key": KEY}
+    fetcher.get(a_request(headers={**private, "Referer": "https://example.gov/"}))
+    *own, other = [asked.headers for asked, _ in httpserver.log]
+    assert [[headers.get(name) for name in private] for headers in own] == [list(private.values())] * 2
+    assert [other.get(name) for name in private] == [None] * 3
+    assert (other["Referer"], other["User-Agent"]) == ("https://example.gov/", USER_AGENT)
+
+
+def test_holds_secret():
+    assert holds_secret(f"x={quote(KEY, safe='')}") and holds_secret(KEY)
+    assert not holds_secret("https://a.example/?key=abc")
+
+
+# --- limits ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[int]]]:
+    """A server with a thread a connection: its address, and how many it was serving, one entry a request."""
+    serving: set[object] = set()
+    seen: list[int] = []
+
+    def answer(asked: object) -> Answer:
+        serving.add(threading.get_ident())
+        seen.append(len(serving))
+        time.sleep(0.02)
+        serving.discard(threading.get_ident())
+        return Answer(b"[]")
+
+    with Publisher(files={}) as publisher:
+        monkeypatch.setattr(publisher, "answer", answer)
+        yield f"http://127.0.0.1:{publisher._server.server_address[1]}/files", seen
+
+
+@pytest.mark.parametrize("at_once", [2, 5])
+def test_a_host_is_asked_so_much_at_a_time_by_both_clients(busy: tuple[str, list[int]], at_once: int):
+    address, seen = busy
+    limits = {"files.example.gov": Limit(at_once=at_once, per_second=1000)}
+    fetchers = [HttpFetcher(rewrite={HOST: address}, limits=limits) for _ in range(2)]
+    with fetchers[0].session() as session, ThreadPoolExecutor(16) as pool:
+        plain = [pool.submit(fetchers[i % 2].get, a_request()) for i in range(8)]
+        package = [pool.submit(session.get, f"{HOST}/file") for _ in range(8)]
+        assert [one.result().body for one in plain] + [one.result().content for one in package] == [b"[]"] * 16
+    assert len(seen) == 16
+    assert 1 < max(seen) <= at_once
+
+
+def test_a_host_is_asked_so_often_a_second(httpserver: HTTPServer):
+    seen: list[float] = []
+
+    def note(asked: Asked) -> Response:
+        seen.append(time.monotonic())
+        return Response(b"[]")
+
+    httpserver.expect_request("/file").respond_with_handler(note)
+    fetcher = make(httpserver, limits={"files.example.gov": Limit(at_once=8, per_second=50)})
+    started = time.monotonic()
+    with fetcher.session() as session, ThreadPoolExecutor(8) as pool:
+        for i in range(10):
+            pool.submit(fetcher.get, a_request()) if i % 2 else pool.submit(session.get, f"{HOST}/file")
+    assert len(seen) == 10
+    assert max(seen) - started >= 9 / 50
+
+
+def test_limits_spare_publishers_and_not_this_machine(monkeypatch: pytest.MonkeyPatch):
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    for _ in range(5):
+        with Throttle()("https://stand-in.example/", "http://127.0.0.1:1/"):
+            pass
+    assert slept == []
+    for _ in range(5):
+        with Throttle()("https://paced.example/", "https://paced.example/"):
+            pass
+    assert 0.3 < sum(slept[-1:]) <= 0.4, "the fifth of ten a second, in other objects too"
+    for _ in range(5):
+        with Throttle()("https://api.census.gov/data", "https://api.census.gov/data"):
+            pass
+    assert slept[-1] <= 0.02
+
+
+# --- proxies and certificates ------------------------------------------------------------------------------------
+
+
+def test_proxies_come_from_the_environment(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch):
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, httpserver.url_for("").rstrip("/"))
+    for name in ("no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    httpserver.expect_request("/file").respond_with_data(b"[]")
+    fetcher = HttpFetcher(attempts=1, rewrite={})
+    fetcher.get(Request("file", "http://nowhere.example/file", "json"))
+    with fetcher.session() as session:
+        session.get("http://nowhere.example/file")
+    assert [asked.headers["Host"] for asked, _ in httpserver.log] == ["nowhere.example"] * 2
+
+
+def test_certificates_are_verified(tmp_path: Path):
+    server = socket.create_server(("127.0.0.1", 0))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(a_certificate(tmp_path))
+
+    def serve() -> None:
+        while True:
+            try:
+                with server.accept()[0] as connection, context.wrap_socket(connection, server_side=True) as secure:
+                    secure.recv(65536)
+                    secure.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+            except ssl.SSLError:
+                continue
+            except OSError:
+                if server.fileno() < 0:
+                    return
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    fetcher = HttpFetcher(attempts=1, timeout=5, rewrite={HOST: f"https://127.0.0.1:{server.getsockname()[1]}"})
+    with pytest.raises(PassingError, match=r"CERTIFICATE_VERIFY_FAILED|certificate verify failed"):
+        fetcher.get(a_request())
+    with fetcher.session() as session, pytest.raises(PassingError, match="CERTIFICATE_VERIFY_FAILED"):
+        session.get(f"{HOST}/file", verify=False)
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join(timeout=5)
+
+
+def a_certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that nobody has signed but itself, with its key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256())
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    path = folder / "certificate.pem"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + pem)
+    return path
 
 
 # --- stand-ins ---------------------------------------------------------------------------------------------------
@@ -293,6 +548,69 @@ def test_session_tries_again_and_hands_over_the_last_answer(httpserver: HTTPServ
         httpserver.expect_request("/b").respond_with_data(b"busy", status=500)
         assert session.get(f"{HOST}/b").text == "busy"
         assert len(httpserver.log) == 3
+
+
+def test_session_waits_until_a_date(httpserver: HTTPServer, fetcher: HttpFetcher):
+    told = {"Retry-After": an_hour_from_now()}
+    httpserver.expect_ordered_request("/a").respond_with_data(b"", status=429, headers=told)
+    httpserver.expect_ordered_request("/a").respond_with_data(b"at last")
+    with fetcher.session() as session:
+        started = time.monotonic()
+        assert session.get(f"{HOST}/a").content == b"at last"
+    assert time.monotonic() - started >= 0.3
+
+
+def too_short(asked: Asked) -> Response:
+    return Response(iter([b'[["a"],\n["b"]]'[:-1]]), headers={"Content-Length": "13"})
+
+
+@pytest.mark.parametrize("spoilt", [breaks_off, too_short], ids=["breaks off", "length too small"])
+def test_session_tries_again_where_a_body_is_not_whole(
+    httpserver: HTTPServer, fetcher: HttpFetcher, spoilt: Callable[[Asked], Response]
+):
+    httpserver.expect_ordered_request("/a").respond_with_handler(spoilt)
+    httpserver.expect_ordered_request("/a").respond_with_data(b'[["a"],\n["b"]]')
+    with fetcher.session() as session:
+        assert session.get(f"{HOST}/a").json() == [["a"], ["b"]]
+
+
+def test_session_has_a_ceiling_and_a_deadline(httpserver: HTTPServer):
+    def trickle(asked: Asked) -> Response:
+        def body() -> Iterator[bytes]:
+            for _ in range(50):
+                time.sleep(0.02)
+                yield b"x"
+
+        return Response(body())
+
+    httpserver.expect_request("/large").respond_with_data(b"x" * 2000)
+    httpserver.expect_request("/bomb").respond_with_data(
+        gzip.compress(b"x" * 2_000_000), headers={"Content-Encoding": "gzip"}
+    )
+    httpserver.expect_request("/slow").respond_with_handler(trickle)
+    small = {"large": make(httpserver, max_bytes=1000), "bomb": make(httpserver, max_bytes=10_000)}
+    for path, fetcher in small.items():
+        with fetcher.session() as session, pytest.raises(SourceError, match=rf"/{path}: .*more than 10?,000 bytes"):
+            session.get(f"{HOST}/{path}")
+    with (
+        make(httpserver, attempts=2, deadline=0.1).session() as session,
+        pytest.raises(PassingError, match=r"/slow: .*no end after 0.1 s.*2 times"),
+    ):
+        session.get(f"{HOST}/slow")
+    assert [asked.path for asked, _ in httpserver.log] == ["/large", "/bomb", "/slow", "/slow"]
+
+
+def test_session_keeps_its_connection(monkeypatch: pytest.MonkeyPatch):
+    ports: set[int] = set()
+    with Publisher(files={}) as publisher:
+        serve = publisher._serve
+        monkeypatch.setattr(publisher, "answer", lambda asked: Answer(b"[]"))
+        monkeypatch.setattr(publisher, "_serve", lambda handler: (ports.add(handler.client_address[1]), serve(handler)))
+        port = publisher._server.server_address[1]
+        with HttpFetcher(rewrite={HOST: f"http://127.0.0.1:{port}/files"}).session() as session:
+            for _ in range(5):
+                assert session.get(f"{HOST}/a").content == b"[]"
+    assert len(ports) == 1
 
 
 def test_session_fails_without_the_key(httpserver: HTTPServer, silent: str, caplog: pytest.LogCaptureFixture):

@@ -20,8 +20,8 @@ from werkzeug import Request as Asked
 from werkzeug import Response
 
 from atlas import summary
-from sources import simulated
 from sources.registry import all_sources
+from tests.publisher import Publisher, hosts
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -29,13 +29,6 @@ pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 MARKER = "MARKER5f1c"
 KEY = f"{MARKER}/+={MARKER}%4f"
 CENSUS = "https://api.census.gov"
-PUBLISHERS = {
-    CENSUS: "/census",
-    "https://www2.census.gov": "/saipe",
-    "https://www.huduser.gov": "/hud",
-    "https://raw.githubusercontent.com": "/github",
-}
-
 # The command line as it is, but for how long it waits before it asks a publisher again.
 COMMAND = """
 import functools
@@ -74,8 +67,15 @@ def headwaters(home: Path, hosts: dict[str, str], *more: str) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def stand_ins(server: HTTPServer) -> dict[str, str]:
-    return {host: server.url_for(path) for host, path in PUBLISHERS.items()}
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    with Publisher(key=KEY) as server:
+        yield server
+
+
+def with_census(publisher: Publisher, server: str) -> dict[str, str]:
+    """Every publisher as it should be, but for the Census API."""
+    return {**publisher.rewrite, CENSUS: server}
 
 
 def assert_nobody_was_told(home: Path, ran: Ran) -> None:
@@ -140,11 +140,11 @@ def resets() -> Iterator[str]:
     ids=["error 500", "invalid key"],
 )
 def test_a_failing_live_run_tells_nobody_the_key(
-    httpserver: HTTPServer, tmp_path: Path, status: int, title: str, says: str
+    httpserver: HTTPServer, publisher: Publisher, tmp_path: Path, status: int, title: str, says: str
 ):
     httpserver.expect_request(re.compile("/census/.*")).respond_with_handler(tells_what_it_was_asked(status, title))  # type: ignore[arg-type]
     home = tmp_path / "home"
-    ran = headwaters(home, stand_ins(httpserver))
+    ran = headwaters(home, with_census(publisher, httpserver.url_for("/census")))
     assert any(MARKER in asked.args.get("key", "") for asked, _ in httpserver.log), "the key was sent"
     assert ran.code == 1, ran.err
     assert re.search(says, ran.err)
@@ -153,9 +153,9 @@ def test_a_failing_live_run_tells_nobody_the_key(
     assert_nobody_was_told(home, ran)
 
 
-def test_a_connection_that_is_reset_tells_nobody_the_key(httpserver: HTTPServer, resets: str, tmp_path: Path):
+def test_a_connection_that_is_reset_tells_nobody_the_key(publisher: Publisher, resets: str, tmp_path: Path):
     home = tmp_path / "home"
-    ran = headwaters(home, {**stand_ins(httpserver), CENSUS: resets}, "--json")
+    ran = headwaters(home, with_census(publisher, resets), "--json")
     assert ran.code == 1, ran.err
     assert "expected an answer" in ran.err
     assert "Traceback" not in ran.err + ran.out
@@ -165,78 +165,38 @@ def test_a_connection_that_is_reset_tells_nobody_the_key(httpserver: HTTPServer,
 # --- a live run that succeeds ------------------------------------------------------------------------------------
 
 
-def acs_api(asked: Asked) -> Response:
-    """Answer `get=...&for=county:*&in=state:*` from the simulated answers of that year."""
-    year = asked.path.split("/")[3]
-    if (asked.args["for"], asked.args["in"]) != ("county:*", "state:*"):
-        return Response("error: unknown geography", 400)
-    answers = [
-        json.loads(body)
-        for source, vintage, name, body in simulated.all_files()
-        if (source, vintage) == ("census_acs5", year) and name.startswith("county/")
-    ]
-    fields = asked.args["get"].split(",")
-    for header, *rows in answers:
-        if set(fields) <= set(header):
-            at = [header.index(name) for name in (*fields, "state", "county")]
-            body = json.dumps([[*fields, "state", "county"], *([row[i] for i in at] for row in rows)])
-            return Response(body, content_type="application/json", headers={"ETag": '"acs"'})
-    return Response(f"error: unknown variable in {fields}", 400)
-
-
-def test_a_live_run_publishes_what_the_publishers_serve(httpserver: HTTPServer, tmp_path: Path):
-    files = {f"{source}/{vintage}/{name}": body for source, vintage, name, body in simulated.all_files()}
-    served = {
-        "/saipe/programs-surveys/saipe/datasets/2023/2023-state-and-county/est23all.xls": files[
-            "census_saipe/2023/est23all.xls"
-        ],
-        # The simulated districts are of 2022; their layout is the same.
-        "/saipe/programs-surveys/saipe/datasets/2023/2023-school-districts/ussd23.xls": files[
-            "census_saipe/2022/ussd22.xls"
-        ],
-        # The simulated workbook by CoC is of 2018, and an .xlsx under the name of an .xlsb.
-        "/hud/portal/sites/default/files/xls/2007-2024-PIT-Counts-by-CoC.xlsb": files[
-            "hud_pit/2018/2007-2018-PIT-Counts-by-CoC.xlsx"
-        ],
-        "/hud/portal/sites/default/files/xls/2007-2024-PIT-Counts-by-State.xlsb": files[
-            "hud_pit/2024/2007-2024-PIT-Counts-by-State.xlsb"
-        ],
-        "/github/tomhbyrne/HUD-CoC-Geography-Crosswalk/master/output/county_coc_match.csv": files[
-            "coc_county/2017/county_coc_match.csv"
-        ],
-    }
-    for path, body in served.items():
-        httpserver.expect_request(path).respond_with_data(
-            body, headers={"Last-Modified": "Tue, 02 Jan 2024 00:00:00 GMT"}
-        )
-    httpserver.expect_request(re.compile("/census/data/2023/acs/acs5(/subject)?")).respond_with_handler(acs_api)
+def test_a_live_run_publishes_what_the_publishers_serve_and_tells_nobody_the_key(publisher: Publisher, tmp_path: Path):
     home = tmp_path / "home"
 
-    ran = headwaters(home, stand_ins(httpserver), "--json")
+    ran = headwaters(home, publisher.rewrite, "--json")
 
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)
     assert (told["status"]["input"], told["status"]["region"], told["status"]["is_simulated"]) == ("live", "97", False)
     assert len(told["areas"]) == 10
     assert_nobody_was_told(home, ran)
-    assert {asked.args.get("key") for asked, _ in httpserver.log if asked.path.startswith("/census/")} == {KEY}
-    assert {asked.path for asked, _ in httpserver.log} >= set(served)
-    assert [response.status_code for _, response in httpserver.log if response.status_code != 200] == []
+    asked_with_key = [one.asked for one in publisher.log if one.asked.host == "api.census.gov"]
+    assert {asked.query.get("key") for asked in asked_with_key} == {KEY}
+    assert {one.status for one in publisher.log} <= {200, 204}
+    assert {one.asked.host for one in publisher.log} == set(hosts())
 
     bound = json.loads((home / "home.json").read_text())
     assert (bound["kind"], bound["region"]) == ("real", "97")
     with duckdb.connect(str((home / summary.CURRENT).resolve()), read_only=True) as reader:
         absent = dict(reader.execute("SELECT part, reason FROM meta.absent").fetchall())
-        for table, source in (("core.acf_afcars_state", "acf_afcars"), ("core.geo_county", "geo")):
-            assert absent[table] == all_sources()[source].not_live
-            assert reader.execute(f"SELECT count(*) FROM {table}").fetchall() == [(0,)]
+        not_live = [source for source in all_sources().values() if source.fetch is None]
+        assert not_live
+        for source in not_live:
+            for table in source.tables:
+                assert absent[table.key] == source.not_live
+                assert reader.execute(f"SELECT count(*) FROM {table.key}").fetchall() == [(0,)]
         assert reader.execute("SELECT bool_or(is_simulated) FROM risk.scores").fetchall() == [(False,)]
         comments = reader.execute("SELECT comment FROM duckdb_tables() UNION ALL SELECT comment FROM duckdb_views()")
         assert not [comment for (comment,) in comments.fetchall() if comment and comment.startswith("SIMULATED")]
         snapshots = reader.execute("SELECT address, etag, last_modified, is_simulated FROM meta.snapshots").fetchall()
-    assert len(snapshots) == len(httpserver.log)
+    assert snapshots
     for address, etag, modified, is_simulated in snapshots:
-        assert address.startswith(tuple(PUBLISHERS)), "the publisher's address, not that of its stand-in"
-        assert "key=" not in address
+        assert address.startswith(tuple(publisher.rewrite)), "the publisher's address, not that of its stand-in"
+        assert MARKER not in address
         assert etag or modified
         assert not is_simulated

@@ -33,12 +33,13 @@ NOT_FOUND = b"<!DOCTYPE html><html><head><title>404 Not Found</title></head><bod
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as a publisher sees it."""
+    """A request as a publisher sees it; `accepts` is the key that the Census API accepts."""
 
     host: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
+    accepts: str = KEY
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,11 @@ class Publisher:
     Args:
         files: what is served; the simulated region unless told otherwise.
         latency: seconds before each answer.
+        key: what the Census API accepts.
     """
 
-    def __init__(self, files: Files | None = None, latency: float = 0.0) -> None:
+    def __init__(self, files: Files | None = None, latency: float = 0.0, key: str = KEY) -> None:
+        self.key = key
         self.files = simulated_files() if files is None else files
         self.latency = latency
         self.fault: Fault | None = None
@@ -155,7 +158,7 @@ class Publisher:
         host, _, path = parts.path.lstrip("/").partition("/")
         query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         headers = {name.lower(): value for name, value in handler.headers.items()}
-        asked = Asked(host, f"/{unquote(path)}", query, headers)
+        asked = Asked(host, f"/{unquote(path)}", query, headers, self.key)
         answer = self.answer(asked)
         etag = f'"{hashlib.sha256(answer.body).hexdigest()[:20]}"'
         if answer.status == 200 and answer.has_validators:

@@ -1,4 +1,7 @@
-"""The ACS API through the `census` package, against a loopback server that answers in the API's own form."""
+"""The ACS API through the `census` package: what is asked, and every answer that is not what was asked for.
+
+Most tests ask for the cells that they name and nothing else; what is declared is asked in test_census_acs5.py.
+"""
 
 import json
 import logging
@@ -10,6 +13,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from pipelines.http import USER_AGENT, HttpFetcher
+from sources.census_acs5 import cells
 from sources.census_acs5.live import fetch
 from sources.source import Fetched, Scope, SourceError
 
@@ -54,6 +58,14 @@ def fetcher(httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> HttpFetc
 
 
 @pytest.fixture(autouse=True)
+def declared(monkeypatch: pytest.MonkeyPatch) -> dict[str, frozenset[str]]:
+    """Nothing is declared, unless a test fills this in."""
+    held: dict[str, frozenset[str]] = {cells.COUNTY: frozenset(), cells.TRACT: frozenset(), cells.DISTRICT: frozenset()}
+    monkeypatch.setattr(cells, "declared", lambda: held)
+    return held
+
+
+@pytest.fixture(autouse=True)
 def log(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     """Whatever happens in a test, the key is in no log record and on no screen."""
     caplog.set_level(logging.DEBUG)
@@ -84,11 +96,11 @@ def failure(fetcher: HttpFetcher, *wanted: str) -> str:
 
 def test_the_answer_is_kept_as_published(httpserver: HTTPServer, fetcher: HttpFetcher):
     httpserver.expect_request(PATH).respond_with_handler(api)
-    fetched = list(fetch(fetcher, "2023", ["B14005_010"]))
+    fetched = list(fetch(fetcher, "2023", Scope(("B14005_010",))))
     variables = "NAME,B14005_010E,B14005_010M"
     assert fetched == [
         Fetched(
-            name="county/B14005.json",
+            name="county/part-01.json",
             content=published(rows(variables)),
             address=f"{API}{PATH}?get={variables}&for=county:*&in=state:*",
             etag='"e"',
@@ -100,25 +112,27 @@ def test_the_answer_is_kept_as_published(httpserver: HTTPServer, fetcher: HttpFe
     assert asked.headers["User-Agent"] == USER_AGENT
 
 
-def test_cells_are_asked_by_table_and_subject_tables_at_their_own_endpoint(
+def test_cells_of_several_tables_share_a_request_and_subject_tables_have_their_own(
     httpserver: HTTPServer, fetcher: HttpFetcher
 ):
     httpserver.expect_request(PATH).respond_with_handler(api)
     httpserver.expect_request(SUBJECT).respond_with_handler(api)
-    wanted = ["S2801_C01_014", "B17020B_005", "B14005_010", "B17020B_001", "B14005_010"]
-    fetched = list(fetch(fetcher, "2023", Scope(tuple(wanted))))
-    assert [one.name for one in fetched] == ["county/B14005.json", "county/B17020B.json", "county/S2801_C01.json"]
+    wanted = ("S2801_C01_014", "B17020B_005", "B14005_010", "B17020_001", "B17020B_001", "B14005_010")
+    fetched = list(fetch(fetcher, "2023", Scope(wanted)))
+    assert [one.name for one in fetched] == ["county/part-01.json", "county/part-02.json"]
     assert [(asked.path, asked.args["get"]) for asked, _ in httpserver.log] == [
-        (PATH, "NAME,B14005_010E,B14005_010M"),
-        (PATH, "NAME,B17020B_001E,B17020B_001M,B17020B_005E,B17020B_005M"),
+        (
+            PATH,
+            "NAME,B14005_010E,B14005_010M,B17020_001E,B17020_001M,B17020B_001E,B17020B_001M,B17020B_005E,B17020B_005M",
+        ),
         (SUBJECT, "NAME,S2801_C01_014E,S2801_C01_014M"),
     ]
 
 
-def test_a_large_table_is_asked_in_chunks_with_one_request_each(httpserver: HTTPServer, fetcher: HttpFetcher):
+def test_many_cells_are_asked_in_chunks_with_one_request_each(httpserver: HTTPServer, fetcher: HttpFetcher):
     httpserver.expect_request(PATH).respond_with_handler(api)
-    fetched = list(fetch(fetcher, "2023", [f"B01001_{n:03d}" for n in range(1, 50)]))
-    assert [one.name for one in fetched] == ["county/B01001.json", "county/B01001.2.json", "county/B01001.3.json"]
+    fetched = list(fetch(fetcher, "2023", Scope(tuple(f"B01001_{n:03d}" for n in range(1, 50)))))
+    assert [one.name for one in fetched] == [f"county/part-0{n}.json" for n in (1, 2, 3)]
     asked = [request.args["get"].split(",") for request, _ in httpserver.log]
     assert [len(variables) for variables in asked] == [49, 49, 3]
     assert [variables[-1] for variables in asked] == ["B01001_024M", "B01001_048M", "B01001_049M"]
@@ -127,17 +141,17 @@ def test_a_large_table_is_asked_in_chunks_with_one_request_each(httpserver: HTTP
 
 def test_a_vintage_that_the_package_does_not_list_is_asked_all_the_same(httpserver: HTTPServer, fetcher: HttpFetcher):
     httpserver.expect_request("/data/2031/acs/acs5").respond_with_handler(api)
-    assert len(list(fetch(fetcher, "2031", ["B14005_010"]))) == 1
+    assert len(list(fetch(fetcher, "2031", Scope(("B14005_010",))))) == 1
 
 
 def test_a_busy_publisher_is_asked_again(httpserver: HTTPServer, fetcher: HttpFetcher):
     httpserver.expect_ordered_request(PATH).respond_with_data(b"busy", status=503)
     httpserver.expect_ordered_request(PATH).respond_with_handler(api)
-    assert len(list(fetch(fetcher, "2023", ["B14005_010"]))) == 1
+    assert len(list(fetch(fetcher, "2023", Scope(("B14005_010",))))) == 1
 
 
 def test_nothing_wanted_is_nothing_asked(httpserver: HTTPServer, fetcher: HttpFetcher):
-    assert list(fetch(fetcher, "2023", [])) == []
+    assert list(fetch(fetcher, "2023", Scope())) == []
     assert httpserver.log == []
 
 
@@ -166,7 +180,11 @@ def test_a_key_that_is_missing_or_refused(httpserver: HTTPServer, fetcher: HttpF
     else:
         httpserver.expect_request(PATH).respond_with_data(page, content_type="text/html")
     said = failure(fetcher, "B14005_010")
-    assert "census_acs5, vintage 2023, table B14005" in said and f"({which} Key)" in said and "key_signup" in said
+    assert (
+        "census_acs5, vintage 2023, county/part-01.json (table B14005)" in said
+        and f"({which} Key)" in said
+        and "key_signup" in said
+    )
 
 
 def test_an_unknown_variable(httpserver: HTTPServer, fetcher: HttpFetcher):
@@ -193,6 +211,7 @@ def cut(change: Callable[[list[list[str]]], object]) -> Callable[[Request], Resp
         (answers_with(b"slow down", 429), "got HTTP 429: slow down"),
         (answers_with(b"", 403), "got HTTP 403"),
         (answers_with(b""), "expected a whole JSON array"),
+        (answers_with("error", 500), "got HTTP 500: error"),
         (answers_with(f"<title>Site under maintenance {KEY}</title>"), "got 'Site under maintenance ***'"),
         (answers_with(b'{"error": "no"}'), "expected a whole JSON array"),
         (answers_with(b"[]"), "expected a whole JSON array"),
@@ -204,7 +223,7 @@ def cut(change: Callable[[list[list[str]]], object]) -> Callable[[Request], Resp
         (cut(lambda answer: [*answer[:-1], answer[-1][:-1]]), "row 3 has 4 values under a header of 5"),
         (cut(lambda answer: [*answer, answer[-1] + ["x"]]), "row 4 has 6 values under a header of 5"),
         (cut(lambda answer: [*answer, None]), "row 4 has no values"),
-        (cut(lambda answer: [*answer, answer[-1]]), "3 rows stand for 2 counties"),
+        (cut(lambda answer: [*answer, answer[-1]]), "3 rows stand for 2 areas"),
     ],
 )
 def test_an_answer_that_is_not_whole(
@@ -212,14 +231,14 @@ def test_an_answer_that_is_not_whole(
 ):
     httpserver.expect_request(PATH).respond_with_handler(handler)
     said = failure(fetcher, "B14005_010")
-    assert said.startswith("census_acs5, vintage 2023, table B14005: ") and says in said
+    assert said.startswith("census_acs5, vintage 2023, county/part-01.json (table B14005): ") and says in said
 
 
 @pytest.mark.parametrize(
     ("second", "says"),
     [
-        (COUNTIES[:1], "part 2 covers 1 counties and part 1 2, of which 1 are the same"),
-        ([COUNTIES[0], ("Barbour County, Alabama", "01", "005")], "part 2 covers 2 counties and part 1 2, of which 1"),
+        (COUNTIES[:1], "part 2 covers 1 areas and part 1 2, of which 1 are the same"),
+        ([COUNTIES[0], ("Barbour County, Alabama", "01", "005")], "part 2 covers 2 areas and part 1 2, of which 1"),
     ],
 )
 def test_chunks_of_a_table_must_cover_the_same_counties(
@@ -238,7 +257,7 @@ def test_rows_of_a_chunk_may_come_in_another_order(httpserver: HTTPServer, fetch
     httpserver.expect_ordered_request(PATH).respond_with_handler(
         lambda request: Response(published(rows(request.args["get"], COUNTIES[::-1])))
     )
-    assert len(list(fetch(fetcher, "2023", [f"B01001_{n:03d}" for n in range(1, 26)]))) == 2
+    assert len(list(fetch(fetcher, "2023", Scope(tuple(f"B01001_{n:03d}" for n in range(1, 26)))))) == 2
 
 
 def test_nobody_answers(fetcher: HttpFetcher, monkeypatch: pytest.MonkeyPatch):

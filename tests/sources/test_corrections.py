@@ -1,5 +1,7 @@
 """A known error is accepted or corrected as long as it stands, and fails once the publisher has fixed it."""
 
+from dataclasses import replace
+
 import pytest
 
 from sources.corrections import apply_values, check_total, load
@@ -60,6 +62,18 @@ def test_a_correction_does_not_speak_of_another_file_of_the_same_name():
     assert apply_values(BOOK, elsewhere, [MANGLED]) == elsewhere
     other = RawFile("hud_pit", "2024", "other.xlsb", b"")
     assert apply_values(other, ROWS, [MANGLED]) == ROWS
+
+
+def test_a_correction_speaks_of_every_file_that_its_pattern_matches():
+    later = RawFile("hud_pit", "2025", "2007-2025-book.xlsb", b"")
+    every = replace(KNOWN, file="2007-????-book.xlsb")
+    check_total(later, "2009", "Veterans", published=73367, rows_sum=73362, corrections=(every,))
+    with pytest.raises(ParseError, match="remove or renew"):
+        check_total(later, "2009", "Veterans", published=73362, rows_sum=73362, corrections=(every,))
+    with pytest.raises(ParseError, match="rows must sum to their Total"):
+        check_total(BOOK, "2009", "Veterans", published=73367, rows_sum=73362, corrections=(every,))
+    mangled = replace(MANGLED, file="2007-????-book.xlsb")
+    assert apply_values(later, ROWS, [mangled])[0]["RATE"] == "99"
 
 
 def test_entries_are_judged_when_they_are_read(tmp_path):

@@ -13,7 +13,9 @@ from itertools import pairwise
 import fastexcel
 import pytest
 
-from sources.simulated import all_files, xlsb
+from sources.registry import all_sources
+from sources.simulated import all_files, files, xlsb
+from sources.source import RawFile
 from sources.states import NAME_BY_FIPS
 
 Rows = list[tuple[str | None, ...]]
@@ -66,22 +68,31 @@ def test_another_process_writes_the_same_bytes():
     assert other.stdout.strip() == digest.hexdigest()
 
 
-def test_every_listed_file_is_written_once():
+def test_every_file_is_written_once_and_read_by_its_source():
     names = [(source, vintage, name) for source, vintage, name, _ in all_files()]
     assert len(names) == len(set(names))
-    assert {(source, vintage) for source, vintage, _ in names} == {
-        ("acf_afcars", "2021"),
-        ("census_acs5", "2018"),
-        ("census_acs5", "2023"),
-        ("census_saipe", "2019"),
-        ("census_saipe", "2022"),
-        ("census_saipe", "2023"),
-        ("coc_county", "2017"),
-        ("coc_county", "2025"),
-        ("geo", "2023"),
-        ("hud_pit", "2018"),
-        ("hud_pit", "2024"),
-    }
+    for source, vintage, name in names:
+        declared = all_sources()[source]
+        assert vintage in declared.vintage_ids, f"{source}/{vintage}"
+        assert declared.reads(name), f"{source}/{vintage}/{name}"
+
+
+@pytest.mark.parametrize("source", list(all_sources()))
+def test_the_region_carries_every_source_with_rows_in_every_table(source):
+    declared = all_sources()[source]
+    rows = dict.fromkeys((table.key for table in declared.tables), 0)
+    simulated = {(vintage, name): body for vintage, name, body in files(source)}
+    for (vintage, name), body in simulated.items():
+        beside = {
+            other: RawFile(source, vintage, other, content)
+            for (of, other), content in simulated.items()
+            if of == vintage
+        }
+        for key, frame in declared.parse(RawFile(source, vintage, name, body, beside=beside.get)).items():
+            rows[key] += frame.height
+    assert [key for key, height in rows.items() if not height] == []
+    live = {vintage.id for vintage in declared.vintages if vintage.live and declared.fetch}
+    assert live <= {vintage for vintage, _ in simulated}, "what is fetched live is simulated too"
 
 
 def test_region_has_24_counties_of_6_to_12_tracts():

@@ -1,0 +1,85 @@
+"""A live run against the loopback publisher: the same tables as a directory, and nothing fetched twice."""
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from pipelines.home import Home, catalogue
+from pipelines.running import run
+from pipelines.settings import resolve
+from sources.registry import all_sources
+from tests.publisher import KEY, Publisher, simulated_files
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+
+@pytest.fixture(scope="module")
+def directory_home(tmp_path_factory: pytest.TempPathFactory, live_home: Path) -> Home:
+    """What the publishers serve, as files of a directory: the simulated files of the names that a live run landed."""
+    root = tmp_path_factory.mktemp("directory")
+    for landed in Home(resolve("live", "97", live_home, {})).landing.snapshots():
+        path = root / "files" / landed.source_id / landed.vintage / landed.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(simulated_files()[landed.source_id, landed.vintage, landed.name])
+    settings = resolve(str(root / "files"), "97", root / "home", {})
+    outcome = run(settings, {}, lambda total: lambda done, step: None)
+    assert outcome.succeeded, outcome.failures
+    return Home(settings)
+
+
+@pytest.mark.parametrize("key", list(catalogue()))
+def test_a_live_run_equals_the_directory_run_table_for_table(live_home: Path, directory_home: Home, key: str):
+    live = Home(resolve("live", "97", live_home, {})).tables.read(key)
+    same = directory_home.tables.read(key)
+    # The same figures may have come in differently cut answers.
+    live, same = (frame.drop("snapshot_sha256", strict=False) for frame in (live, same))
+    assert live.equals(same)
+
+
+def test_every_live_source_brings_rows(live_home: Path):
+    home = Home(resolve("live", "97", live_home, {}))
+    for source in all_sources().values():
+        if source.fetch is not None:
+            assert any(home.tables.read(table.key).height for table in source.tables), source.id
+
+
+def test_a_second_run_transfers_no_body_that_has_not_changed(
+    live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(live_home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
+    settings = resolve("live", "97", tmp_path / "home", {})
+    before = {key: Home(settings).tables.sha256(key) for key in catalogue()}
+    with Publisher() as publisher:
+        monkeypatch.setenv("CENSUS_API_KEY", KEY)
+        monkeypatch.setenv("HEADWATERS_REWRITE_HOSTS", json.dumps(publisher.rewrite))
+        outcome = run(settings, {}, lambda total: lambda done, step: None)
+    assert outcome.succeeded, outcome.failures
+    assert publisher.log
+    assert [(one.asked.host, one.asked.path) for one in publisher.log if one.status == 200] == []
+    assert sum(one.bytes for one in publisher.log if one.status == 304) == 0
+    assert {key: Home(settings).tables.sha256(key) for key in catalogue()} == before
+
+
+def test_without_a_key_counties_come_from_the_summary_files(
+    live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Less can be had without a key, and what can be had is the same."""
+    from pipelines import ingest
+    from pipelines.http import HttpFetcher
+    from pipelines.inputs import LiveInput
+
+    home = Home(resolve("live", "97", tmp_path / "home", {}))
+    source = all_sources()["census_acs5"]
+    with Publisher() as publisher:
+        fetcher = HttpFetcher(rewrite=publisher.rewrite, landing=home.landing)
+        ingest.land(home, source, LiveInput(fetcher))
+    ingest.parse(home, source, lambda parsed: home.tables.write(parsed.table, parsed.frame, parsed.absent))
+    keyed = Home(resolve("live", "97", live_home, {}))
+    for table in source.tables:
+        detailed = pl.col("table_id").str.starts_with("S").not_()
+        frames = [h.tables.read(table.key).filter(detailed).drop("snapshot_sha256") for h in (home, keyed)]
+        assert frames[0].height
+        assert frames[0].equals(frames[1]), table.key

@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from models.geography import published as crosswalks
 from models.geography.counties import COUNTY_VINTAGE
 from models.indicators.assemble import AbsentPart, assemble
 from models.indicators.indicator import Indicator, all_indicators
@@ -199,6 +200,20 @@ def counties_of(home: Home) -> pl.DataFrame:
     return acs.group_by("geo_id").agg(pl.col("geo_name").first()).sort("geo_id")
 
 
+def _geography_asset(home: Home) -> dg.AssetsDefinition:
+    tables = (crosswalks.CROSSWALK, crosswalks.UNMATCHED)
+    deps = [asset_key(key) for key in dict.fromkeys((*crosswalks.INPUTS, COUNTIES))]
+
+    @dg.multi_asset(name="geography", specs=[_spec(table, deps, {"polars", "parquet"}) for table in tables])
+    def divide() -> Iterator[dg.MaterializeResult]:
+        check_binding(home.settings)
+        inputs = {key: home.tables.read(key) for key in crosswalks.INPUTS}
+        for table, frame in zip(tables, crosswalks.build_all(inputs, counties_of(home)), strict=True):
+            yield _result(home, table, home.tables.write(table, frame), [])
+
+    return divide
+
+
 def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
     table = indicator.table
     reads = list(dict.fromkeys((*indicator.tables, *([COUNTIES] if indicator.native_level == "county" else []))))
@@ -317,6 +332,7 @@ def build_assets(home: Home) -> list[dg.AssetsDefinition]:
     return [
         *(_landing_asset(home, source) for source in all_sources().values()),
         *(_core_assets(home, source) for source in all_sources().values()),
+        _geography_asset(home),
         *(_indicator_asset(home, indicator) for indicator in all_indicators().values()),
         *(_risk_asset(home, spec) for spec in all_indices().values()),
         _warehouse_asset(home),

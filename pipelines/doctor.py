@@ -14,6 +14,7 @@ from sources.source import Fetcher, ParseError, PassingError, RawFile, Source, S
 
 _WORKERS = 8
 _NO_SHA = "0" * 64
+_YEARS_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,12 @@ def _sends_what_we_read(source: Source, fetcher: Fetcher, vintage: str) -> tuple
 
 
 def _newer(source: Source, fetcher: Fetcher, ours: str) -> str | None:
-    """The next vintage, if the publisher already offers it; years follow each other."""
-    assert source.probe is not None
-    following = str(int(ours) + 1)
-    try:
-        fetcher.get(source.probe(following))
-    except SourceError:
-        return None
-    return following
+    """A later vintage, if the publisher already offers it; some release every other year."""
+    for years in range(1, _YEARS_AHEAD + 1):
+        following = str(int(ours) + years)
+        if _sends_what_we_read(source, fetcher, following)[0] == "good":
+            return following
+    return None
 
 
 def _late_days(released: str, cadence_days: int, today: date) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from models.geography import published as crosswalks
 from models.indicators.indicator import all_indicators
 from models.indices.scores import score_table
 from models.indices.spec import all_indices
@@ -17,6 +18,7 @@ from sources.registry import core_tables
 def catalogue() -> dict[str, Table]:
     """Every table that is stored and published, by key, in the order in which data flow."""
     tables = [table for _, table in core_tables().values()]
+    tables += [crosswalks.CROSSWALK, crosswalks.UNMATCHED]
     tables += [indicator.table for indicator in all_indicators().values()]
     tables += [score_table(spec) for spec in all_indices().values()]
     return {table.key: table for table in tables}

@@ -1,115 +1,57 @@
-"""The only way to the network: time-outs, retries, a ceiling on size, a look at what came, no secret in an error."""
+"""The only way to the network.
 
-import json
+What both clients share lies in modules of its own: `retrying` (how often), `throttle` (how hard), `unchanged` (what
+need not be sent again), `addresses` (where to), `answers` (what must come); `wire` and `download` bring a file to
+disk, `session` serves client packages.
+"""
+
+import atexit
 import logging
 import os
-import re
-import time
-from collections.abc import Mapping
-from typing import Any
-from urllib.parse import urlsplit
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 
 import httpx
 import requests
-import stamina
-import stamina.instrumentation
-import urllib3
-from requests.adapters import HTTPAdapter
 
+from pipelines import answers
+from pipelines.addresses import MAX_REDIRECTS, RedirectError, Rewrite, bare, host_of, hosts_from_environment, redirected
+from pipelines.download import IN_MEMORY, BrokenBodyError, Part, sweep
 from pipelines.landing import Landing
-from pipelines.redact import SECRETS, install, redact
-from sources.source import Content, Fetched, PassingError, Request, SourceError
+from pipelines.redact import SECRETS, holds_secret, install, redact
+from pipelines.retrying import RETRIED, Patience, TryAgainError
+from pipelines.session import Adapter, Session
+from pipelines.throttle import Limit, Throttle
+from pipelines.unchanged import Kept, Shelf
+from pipelines.wire import Wire
+from sources.source import Fetched, PassingError, Request, SourceError
+
+__all__ = ["RETRIED", "USER_AGENT", "HttpFetcher", "Limit"]
 
 USER_AGENT = "headwaters/0.1 (+public data pipeline; contact: see README)"
-RETRIED = frozenset({429, 500, 502, 503, 504})
-
-_OLE, _ZIP = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", b"PK\x03\x04"
-_ERROR_PAGE = 65_536  # bytes of an error page that are read: enough for its title
+_CONNECT = 10.0  # seconds; who does not take a connection within them is down
+_GROWN = "Look at the file: if it has really grown, raise max_bytes."
 _LOG = logging.getLogger(__name__)
 
 
-class _TryAgainError(PassingError):
-    """A failure that may pass; `after` is how many seconds the publisher asks us to wait."""
-
-    def __init__(self, message: str, after: float | None = None) -> None:
-        super().__init__(message)
-        self.after = after
-
-
-class _Rewrite:
-    """Sends what is meant for a publisher to another server, so that a loopback publisher can serve everything."""
-
-    def __init__(self, hosts: Mapping[str, str]) -> None:
-        for target in hosts.values():
-            parts = urlsplit(target)
-            # A key would travel to the other server: in the clear only within this machine.
-            if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
-                raise SourceError(f"Requests cannot be sent on to {redact(target)}: use https, or a loopback address.")
-        self.hosts = {source.rstrip("/"): target.rstrip("/") for source, target in hosts.items()}
-
-    def __call__(self, address: str) -> str:
-        for source, target in self.hosts.items():
-            # The next character must end the host: https://api.census.gov.example is somebody else.
-            if address.startswith(source) and address[len(source) :][:1] in ("", "/", "?"):
-                return target + address[len(source) :]
-        return address
-
-    @property
-    def names(self) -> list[str]:
-        return sorted({urlsplit(target).hostname or "" for target in self.hosts.values()})
-
-
-class _Adapter(HTTPAdapter):
-    """Gives client packages what they lack: time-outs, retries, verified certificates and errors without secrets."""
-
-    def __init__(self, rewrite: _Rewrite, timeout: tuple[float, float], retries: urllib3.Retry) -> None:
-        super().__init__(max_retries=retries)
-        self.rewrite, self.timeout = rewrite, timeout
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: Any = True,
-        cert: Any = None,
-        proxies: Any = None,
-    ) -> requests.Response:
-        """Send one request.
-
-        Raises:
-            SourceError: no answer came after the last attempt, or it broke off.
-        """
-        asked = request.url or ""
-        request.url = self.rewrite(asked)
-        if request.url != asked:
-            proxies = {}
-        try:
-            response = super().send(request, stream, timeout or self.timeout, verify or True, cert, proxies)
-            response.url = asked
-            if not stream:
-                _ = response.content  # read here, so that an answer that breaks off is caught here
-            return response
-        except requests.RequestException as error:
-            failure = f"{_words(error)} after up to {self.max_retries.total} retries"
-        finally:
-            request.url = asked
-        # Raised outside the handler: even `from None` would keep the library's error, with the key, as __context__.
-        raise PassingError(redact(f"{asked.partition('?')[0]}: expected an answer, got {failure}. {_todo(0)}"))
-
-
 class HttpFetcher:
-    """The live `Fetcher`.
+    """The live `Fetcher`. Nothing hangs: a request ends after `attempts` times `deadline` and the waits between.
 
     Args:
-        attempts: how often a request is tried in all, on 429, 5xx and broken connections.
-        wait_initial: seconds before the second attempt; doubles from then on.
+        attempts: how often a request is tried in all, on 408, 429, 5xx, broken connections and bodies.
+        wait_initial: seconds before the second attempt; doubles from then on, with jitter.
         retry_after_max: the longest wait, in seconds, that a publisher's Retry-After is granted.
         timeout: seconds without a byte after which an attempt fails.
         deadline: seconds after which an attempt fails although bytes still trickle in.
-        max_bytes: the largest body that is accepted.
+        max_bytes: the largest body that is accepted, where neither the request nor its kind sets a smaller one.
         rewrite: host prefix to the server that stands in for it; without it the JSON mapping in
             HEADWATERS_REWRITE_HOSTS, if any.
+        landing: where unchanged files are taken from and large ones grow; a temporary folder without it.
+        limits: limits by host, beyond those of `pipelines.throttle`.
 
     Raises:
         SourceError: HEADWATERS_REWRITE_HOSTS is not a JSON mapping, or names a server that must not see a secret.
@@ -123,67 +65,40 @@ class HttpFetcher:
         retry_after_max: float = 60.0,
         timeout: float = 60.0,
         deadline: float = 1800.0,
-        max_bytes: int = 300_000_000,
+        max_bytes: int = 3_000_000_000,
         rewrite: Mapping[str, str] | None = None,
         landing: Landing | None = None,
+        limits: Mapping[str, Limit] | None = None,
     ) -> None:
         install()
-        # Without this stamina prints past logging wherever structlog happens to be installed.
-        stamina.instrumentation.set_on_retry_hooks((_log_retry,))
-        self.attempts, self.wait_initial, self.retry_after_max = attempts, wait_initial, retry_after_max
         self.timeout, self.deadline, self.max_bytes = timeout, deadline, max_bytes
-        self.rewrite = _Rewrite(_hosts_from_environment() if rewrite is None else rewrite)
+        self.rewrite = Rewrite(hosts_from_environment() if rewrite is None else rewrite)
+        self._patience = Patience(attempts, wait_initial, retry_after_max)
+        self._throttle, self._shelf, self._landing = Throttle(limits), Shelf(landing), landing
 
     def get(self, request: Request) -> Fetched:
-        """Fetch one file.
+        """Fetch one file; a large one stays on disk, an unchanged one is the landed one.
 
         Raises:
             SourceError: the publisher cannot be reached, refuses, or sends something else than was asked for.
         """
         failure = ""
-        headers = httpx.Headers({"User-Agent": USER_AGENT, "Accept": "*/*"})
-        headers.update(request.headers)
-        retries = stamina.retry_context(
-            on=lambda error: (error.after or True) if isinstance(error, _TryAgainError) else False,
-            attempts=self.attempts,
-            timeout=None,  # a large file may take longer than any sensible limit; `attempts` bounds it
-            wait_initial=self.wait_initial,
-            wait_max=30 * self.wait_initial,
-            wait_jitter=self.wait_initial,
-        )
-        with httpx.Client(
-            headers=headers,
-            timeout=httpx.Timeout(self.timeout, connect=min(self.timeout, 10.0)),
-            follow_redirects=True,
-            event_hooks={"request": [self._send_on]},
-            # Proxies come from the environment, but none stands between us and a stand-in.
-            mounts=dict.fromkeys((f"all://{name}" for name in self.rewrite.names), None),
-        ) as client:
+        with Part(self._folder, bare(request.address)) as part:
             try:
-                for attempt in retries:
+                for attempt in self._patience.rounds():
                     with attempt:
-                        return self._try(client, request)
-            except _TryAgainError as error:
+                        return self._try(request, part)
+            except TryAgainError as error:
                 failure = str(error)
-        raise PassingError(f"{failure} Tried {self.attempts} times.")
+        raise PassingError(f"{failure} Tried {self._patience.attempts} times.")
 
     def session(self) -> requests.Session:
-        """A session with time-outs and retries for client packages; its errors are SourceErrors without secrets."""
-        session = requests.Session()
-        session.headers["User-Agent"] = USER_AGENT
-        retries = urllib3.Retry(
-            total=self.attempts - 1,
-            status_forcelist=RETRIED,
-            allowed_methods=frozenset({"GET", "HEAD"}),
-            backoff_factor=self.wait_initial,
-            backoff_max=30 * self.wait_initial,
-            retry_after_max=self.retry_after_max,  # type: ignore[arg-type]  # an int only by its annotation
-            raise_on_status=False,  # the caller sees the last answer, with what the publisher says
+        """A session with all of this for client packages; its errors are SourceErrors without secrets."""
+        timeout = (min(self.timeout, _CONNECT), self.timeout)
+        adapter = Adapter(
+            self.rewrite, self._patience, self._throttle, self._shelf, timeout, self.deadline, self.max_bytes
         )
-        adapter = _Adapter(self.rewrite, (min(self.timeout, 10.0), self.timeout), retries)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        return session
+        return Session(adapter, USER_AGENT)
 
     def secret(self, name: str) -> str:
         """A secret from the environment.
@@ -203,124 +118,138 @@ class HttpFetcher:
         """Whether a known secret is set."""
         return name in SECRETS and bool(os.environ.get(name, "").strip())
 
-    def _send_on(self, request: httpx.Request) -> None:
-        address = str(request.url)
-        if (sent := self.rewrite(address)) != address:
-            request.url = httpx.URL(sent)
-            request.headers["Host"] = request.url.netloc.decode()
+    @cached_property
+    def _client(self) -> httpx.Client:
+        return httpx.Client(
+            timeout=httpx.Timeout(self.timeout, connect=min(self.timeout, _CONNECT)),
+            # Proxies come from the environment, but none stands between us and a stand-in.
+            mounts=dict.fromkeys((f"all://{name}" for name in self.rewrite.names), None),
+        )
 
-    def _try(self, client: httpx.Client, request: Request) -> Fetched:
-        where = f"{request.name}: {redact(request.address)}: expected {_EXPECTED[request.expect]}, got "
+    @cached_property
+    def _folder(self) -> Path:
+        if self._landing is not None:
+            sweep(self._landing.downloads)
+            return self._landing.downloads
+        folder = tempfile.mkdtemp(prefix="headwaters-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
+
+    def _headers(self, request: Request, part: Part, kept: Kept | None) -> httpx.Headers:
+        headers = httpx.Headers({"User-Agent": USER_AGENT, "Accept": "*/*"})
+        headers.update(request.headers)
+        # Compressed bodies cannot be resumed reliably, and `Wire` needs the connection to end with the body.
+        headers.update({"Accept-Encoding": "identity", "Connection": "close"})
+        headers.update(part.resume())
+        headers.update(kept.headers if kept is not None else {})
+        return headers
+
+    @contextmanager
+    def _answer(self, address: str, headers: httpx.Headers, wire: Wire) -> Iterator[httpx.Response]:
+        """The answer behind all redirects; every host on the way is asked within its limits."""
+        for _ in range(MAX_REDIRECTS + 1):
+            sent = self.rewrite(address)
+            with (
+                self._throttle(address, sent),
+                self._client.stream("GET", sent, headers=headers, extensions={"trace": wire.trace}) as response,
+            ):
+                if not response.has_redirect_location:
+                    yield response
+                    return
+                target = redirected(address, response.headers["Location"])
+            if host_of(target) != host_of(address):
+                private = ("authorization", "cookie", "proxy-authorization")
+                kept = {n: v for n, v in headers.items() if n.lower() not in private and not holds_secret(v)}
+                headers = httpx.Headers(kept)
+            address = target
+        raise RedirectError(f"more than {MAX_REDIRECTS} redirects")
+
+    def _try(self, request: Request, part: Part) -> Fetched:
+        kept = self._shelf.find(request.address)
+        wire = Wire(self.deadline)
         try:
-            with client.stream("GET", request.address) as response:
-                if response.status_code != 200:
-                    page = self._read(response, _ERROR_PAGE)
-                    message = f"{where}HTTP {response.status_code}{_looks(page)}. {_todo(response.status_code)}"
-                    if response.status_code in RETRIED:
-                        raise _TryAgainError(redact(message), self._retry_after(response))
-                    raise SourceError(redact(message))
-                size = int(response.headers.get("Content-Length", "0"))
-                body = b"" if size > self.max_bytes else self._read(response, self.max_bytes + 1)
-                if max(size, len(body)) > self.max_bytes:
-                    raise SourceError(
-                        f"{where}more than {self.max_bytes:,} bytes. Look at the file: if it has really grown, raise "
-                        "max_bytes."
-                    )
-                if wrong := _wrong(body, request.expect):
-                    raise SourceError(redact(f"{where}{wrong}. {_todo(200)}"))
-                return Fetched(
-                    name=request.name,
-                    content=body,
-                    address=redact(request.address),
-                    etag=response.headers.get("ETag"),
-                    last_modified=response.headers.get("Last-Modified"),
-                )
+            with self._answer(request.address, self._headers(request, part, kept), wire) as response:
+                if response.status_code == 304 and kept is not None:
+                    if fetched := self._unchanged(request, part, kept):
+                        return fetched
+                elif response.status_code in (200, 206):
+                    try:
+                        return self._receive(request, part, wire, response)
+                    finally:
+                        part.flush()
+                else:
+                    raise self._refused(request, part, response)
+            # What was landed is not what it was: ask as if nothing were here. At most once, for it is forgotten now.
+            return self._try(request, part)
+        except BrokenBodyError as error:
+            part.discard()
+            passing, failure = True, f"{error}. {answers.to_do(0)}"
+        except answers.TooLargeError:
+            part.discard()
+            passing, failure = False, f"more than {self._ceiling(request):,} bytes. {_GROWN}"
+        except RedirectError as error:
+            passing, failure = False, f"{error}. {answers.to_do(404)}"
+        except answers.EncodingError as error:
+            passing, failure = False, f"{error}. {answers.to_do(403)}"
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             passing = isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
-            failure = redact(f"{where}{_words(error)}. {_todo(0)}")
-        raise _TryAgainError(failure) if passing else SourceError(failure)
+            failure = f"{answers.words(error)}. {answers.to_do(0)}"
+        # Raised outside the handlers: even `from None` would keep the library's error, with the key, as __context__.
+        raise (TryAgainError if passing else SourceError)(_error(request, failure))
 
-    def _read(self, response: httpx.Response, at_most: int) -> bytes:
-        started, body = time.monotonic(), bytearray()
-        for chunk in response.iter_bytes():
+    def _ceiling(self, request: Request) -> int:
+        return request.max_bytes or min(self.max_bytes, answers.CEILINGS.get(request.expect, self.max_bytes))
+
+    def _unchanged(self, request: Request, part: Part, kept: Kept) -> Fetched | None:
+        if not kept.is_whole():
+            _LOG.warning("%s: the landed bytes have changed on disk; asking for them anew.", kept.snapshot.label)
+            self._shelf.forget(request.address)
+            return None
+        part.discard()
+        snapshot = kept.snapshot
+        return Fetched(request.name, kept.path, redact(request.address), snapshot.etag, snapshot.last_modified)
+
+    def _refused(self, request: Request, part: Part, response: httpx.Response) -> SourceError:
+        status, body = response.status_code, b""
+        if status == 416:
+            part.discard()
+        for chunk in response.iter_raw():
             body += chunk
-            if len(body) >= at_most:
+            if len(body) >= answers.ERROR_PAGE:
                 break
-            if time.monotonic() - started > self.deadline:
-                raise httpx.ReadTimeout(f"no end after {self.deadline:.0f} s")
-        return bytes(body[:at_most])
+        said = answers.page(body[: answers.ERROR_PAGE], response.headers.get("Content-Encoding", ""))
+        message = _error(request, f"HTTP {status}{said}. {answers.to_do(status)}")
+        if status in RETRIED or (status == 416 and "Range" in response.request.headers):
+            return TryAgainError(message, self._patience.after(response.headers.get("Retry-After")))
+        return SourceError(message)
 
-    def _retry_after(self, response: httpx.Response) -> float | None:
-        seconds = response.headers.get("Retry-After", "").strip()
-        return min(float(seconds), self.retry_after_max) if seconds.isdecimal() else None
-
-
-_EXPECTED: dict[Content, str] = {
-    "json": "JSON",
-    "csv": "a CSV file",
-    "workbook": "a workbook (OLE or ZIP)",
-    "zip": "a ZIP archive",
-    "text": "delimited text",
-}
-
-
-def _wrong(body: bytes, expect: Content) -> str | None:
-    """What is wrong with a body, or None."""
-    if not body.strip():
-        return "an empty body"
-    match expect:
-        case "json":
-            try:
-                json.loads(body)
-            except ValueError as error:
-                return f"{_looks(body).lstrip(', ')} ({error})"
-        case "workbook" if not body.startswith((_OLE, _ZIP)):
-            return _looks(body).lstrip(", ")
-        case "csv" if body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-            return _looks(body).lstrip(", ")
-    return None
+    def _receive(self, request: Request, part: Part, wire: Wire, response: httpx.Response) -> Fetched:
+        ceiling = self._ceiling(request)
+        told = part.begin(response)
+        if (told.total or 0) > ceiling:
+            raise answers.TooLargeError
+        length = response.headers.get("Content-Length", "")
+        expected = int(length) if length.isdecimal() and "Transfer-Encoding" not in response.headers else None
+        received, before = 0, part.size
+        for chunk in response.iter_raw():
+            received += len(chunk)
+            if before + received > ceiling:
+                raise answers.TooLargeError
+            part.write(chunk)
+            if received == expected and wire.goes_on_after(received):
+                raise BrokenBodyError(f"a body that goes on after its {received:,} bytes")
+        file = part.finish(ceiling)
+        if wrong := answers.wrong(file, request.expect):
+            file.unlink()
+            raise SourceError(_error(request, f"{wrong}. {answers.to_do(200)}"))
+        content: bytes | Path = file
+        if file.stat().st_size < IN_MEMORY:
+            content = file.read_bytes()
+            file.unlink()
+        return Fetched(request.name, content, redact(request.address), told.etag, told.last_modified)
 
 
-def _looks(body: bytes) -> str:
-    """The title of an HTML page, else how the body begins."""
-    text = body[:_ERROR_PAGE].decode("utf-8", "replace")
-    if title := re.search(r"(?is)<title[^>]*>(.*?)</title", text):
-        return f", an HTML page titled {redact(' '.join(title[1].split()))[:120]!r}"
-    begins = redact(" ".join(text[:2000].split()))[:80]
-    return f", a body that begins {begins!r}" if begins else ""
-
-
-def _words(error: Exception) -> str:
-    """What went wrong with a connection, without the address, which may carry a key."""
-    text = re.sub(r"(with url: )\S+", r"\1***", redact(str(error)))
-    return f"{type(error).__name__} ({text[:300]})" if text else type(error).__name__
-
-
-def _todo(status: int) -> str:
-    if status in (404, 410):
-        return "Find the file on the source's landing page and correct its address in the source's folder."
-    if status in (401, 403, 406):
-        return "The site refuses this client: see which headers (User-Agent, Referer) it wants and add them."
-    if status in RETRIED:
-        return "The publisher is busy or down: run again later."
-    if status == 0:
-        return "Check the network, the proxy settings and the publisher's site, then run again."
-    return "Open the address in a browser and correct it in the source's folder."
-
-
-def _log_retry(details: stamina.instrumentation.RetryDetails) -> None:
-    _LOG.warning("Attempt %d: %s Next in %.1f s.", details.retry_num, details.caused_by, details.wait_for)
-
-
-def _hosts_from_environment() -> dict[str, str]:
-    text = os.environ.get("HEADWATERS_REWRITE_HOSTS", "").strip()
-    try:
-        hosts = json.loads(text) if text else {}
-    except ValueError:
-        hosts = None
-    if not isinstance(hosts, dict) or not all(isinstance(target, str) for target in hosts.values()):
-        raise SourceError(
-            "HEADWATERS_REWRITE_HOSTS must be a JSON mapping such as "
-            '{"https://api.census.gov": "http://127.0.0.1:8000"}. Correct or unset it.'
-        )
-    return hosts
+def _error(request: Request, got: str) -> str:
+    expected = answers.EXPECTED[request.expect]
+    # Apart: what follows a key without a space would be taken for a part of it.
+    return f"{request.name}: {redact(request.address)}: expected {expected}, got {redact(got)}"

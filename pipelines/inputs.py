@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipelines.settings import LIVE, SAMPLE, Settings
+from sources.registry import all_sources
 from sources.source import Fetched, Fetcher, PassingError, Scope, Source, SourceError
 
 
@@ -81,6 +82,18 @@ class LiveInput:
 
     def unread(self, source: Source) -> list[str]:
         return []
+
+
+def strangers(settings: Settings) -> list[str]:
+    """Folders of an input directory that no source reads, so that nothing is passed over without a word."""
+    if settings.input in (SAMPLE, LIVE):
+        return []
+    known = all_sources()
+    return sorted(
+        f"{path.name}/: no source has this name"
+        for path in Path(settings.input).iterdir()
+        if path.is_dir() and path.name not in known
+    )
 
 
 def _named(source: Source, vintage: str, fetched: Iterator[Fetched]) -> Iterator[Fetched]:

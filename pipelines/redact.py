@@ -9,6 +9,7 @@ import re
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -24,14 +25,23 @@ _PARAMETER = re.compile(r"""(?i)([?&;](?:api_?key|key|access_token|token)=)[^&#\
 _SHORTEST = 4
 
 
-def redact(text: str) -> str:
-    """The text with `***` for every known secret, as it is or URL-quoted, and every key or token in a query string."""
+def _forms() -> Iterator[str]:
     for name in SECRETS:
         value = os.environ.get(name, "").strip()
         if len(value) >= _SHORTEST:
-            for form in {value, quote(value), quote(value, safe=""), quote_plus(value)}:
-                text = text.replace(form, "***")
+            yield from {value, quote(value), quote(value, safe=""), quote_plus(value)}
+
+
+def redact(text: str) -> str:
+    """The text with `***` for every known secret, as it is or URL-quoted, and every key or token in a query string."""
+    for form in _forms():
+        text = text.replace(form, "***")
     return _PARAMETER.sub(r"\1***", text)
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a known secret stands in the text, as it is or URL-quoted."""
+    return any(form in text for form in _forms())
 
 
 class RedactingFilter(logging.Filter):

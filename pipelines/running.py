@@ -9,6 +9,7 @@ import dagster as dg
 
 from pipelines.definitions import build_defs
 from pipelines.home import Home
+from pipelines.inputs import strangers
 from pipelines.instance import open_instance
 from pipelines.redact import redact
 from pipelines.schedules import JOB
@@ -77,7 +78,8 @@ def run(settings: Settings, config: Mapping[str, Any], progress: Callable[[int],
             instance=instance, raise_on_error=False, run_config={"loggers": {"console": {}}}
         )
     failures, warnings = _tell(result.all_events)
-    return Outcome(result.success, failures, list(dict.fromkeys([*listener.warnings, *warnings])))
+    unread = [f"not read: {folder}" for folder in strangers(settings)]
+    return Outcome(result.success, failures, list(dict.fromkeys([*unread, *listener.warnings, *warnings])))
 
 
 def _tell(events: Iterable[dg.DagsterEvent]) -> tuple[list[str], list[str]]:

@@ -56,8 +56,8 @@ def test_there_is_an_asset_for_every_table_landing_and_the_warehouse_and_no_othe
         *(landing_key(source) for source in all_sources()),
         WAREHOUSE,
     }
-    assert {key.split(".")[0] for key in catalogue()} == {"core", "indicator", "risk"}
-    assert len(catalogue()) == len(core_tables()) + len(all_indicators()) + len(all_indices())
+    assert {key.split(".")[0] for key in catalogue()} == {"core", "geography", "indicator", "risk"}
+    assert len(catalogue()) == len(core_tables()) + 2 + len(all_indicators()) + len(all_indices())
 
 
 @TABLES

@@ -6,7 +6,7 @@ from functools import cache
 
 from sources.simulated.census_acs5 import summary_files
 from sources.simulated.region import region
-from tests.publisher import KEY, NOT_FOUND, Answer, Asked, Files
+from tests.publisher import NOT_FOUND, Answer, Asked, Files
 
 API, FILES = "api.census.gov", "www2.census.gov"
 HOSTS = (API, FILES)
@@ -39,7 +39,7 @@ def answer(asked: Asked, files: Files) -> Answer | None:
         return Answer(page.encode(), "text/html", has_validators=False)
     if asked.path not in _DATASETS:
         return None
-    if (key := asked.query.get("key", "")) != KEY:
+    if (key := asked.query.get("key", "")) != asked.accepts:
         page = "invalid_key" if key else "missing_key"
         return Answer(b"", status=302, headers={"Location": f"https://{API}/data/{page}.html"}, has_validators=False)
     return _data(asked, files)

@@ -11,6 +11,7 @@ from functools import cache
 from itertools import pairwise
 
 import fastexcel
+import polars as pl
 import pytest
 
 from sources.registry import all_sources
@@ -31,9 +32,29 @@ def sheet(path: str, name: str) -> Rows:
     return fastexcel.read_excel(sample()[path]).load_sheet(name, header_row=None, dtypes="string").to_polars().rows()
 
 
+@cache
+def acs(folder: str) -> dict[tuple[str, ...], dict[str, str | None]]:
+    """All variables of all areas that the answers of a folder such as `2023/county` hold, by area."""
+    found: dict[tuple[str, ...], dict[str, str | None]] = {}
+    for path in (f"census_acs5/{path}.json" for path in ACS_PATHS if path.startswith(f"{folder}/")):
+        header, *rows = json.loads(sample()[path])
+        geography = [name for name in header if name != "NAME" and not VARIABLE.fullmatch(name)]
+        for row in rows:
+            values = dict(zip(header, row, strict=True))
+            found.setdefault(tuple(values[name] for name in geography), {}).update(values)
+    return found
+
+
 def answer(path: str) -> list[dict[str, str | None]]:
-    header, *rows = json.loads(sample()[f"census_acs5/{path}.json"])
-    return [dict(zip(header, row, strict=True)) for row in rows]
+    """One table of the answers, `2023/county/B14005`, or one answer as it is, `2023/county/part-01`."""
+    if path in ACS_PATHS:
+        header, *rows = json.loads(sample()[f"census_acs5/{path}.json"])
+        return [dict(zip(header, row, strict=True)) for row in rows]
+    folder, table_id = path.rsplit("/", 1)
+    return [
+        {name: value for name, value in row.items() if not VARIABLE.fullmatch(name) or name[:-5] == table_id}
+        for row in acs(folder).values()
+    ]
 
 
 def table(path: str, encoding: str = "utf-8") -> list[dict[str, str]]:
@@ -41,8 +62,11 @@ def table(path: str, encoding: str = "utf-8") -> list[dict[str, str]]:
 
 
 ACS_PATHS = [
-    path.removeprefix("census_acs5/").removesuffix(".json") for path in sample() if path.startswith("census_acs5/")
+    path.removeprefix("census_acs5/").removesuffix(".json")
+    for path in sample()
+    if path.startswith("census_acs5/") and path.endswith(".json")
 ]
+VARIABLE = re.compile(r"[BCS]\d+\w*_\d{3}[EM]")
 PIT_COC = "hud_pit/2018/2007-2018-PIT-Counts-by-CoC.xlsx"
 PIT_STATE = "hud_pit/2024/2007-2024-PIT-Counts-by-State.xlsb"
 WORKBOOKS = [path for path in sample() if path.endswith((".xls", ".xlsx", ".xlsb"))]
@@ -108,6 +132,8 @@ def test_region_has_24_counties_of_6_to_12_tracts():
 def test_acs_names_say_simulated(path):
     rows = answer(path)
     pattern = r"Simulated \w+ County, Simulated State"
+    if "district" in path:
+        pattern = r"Simulated [\w ]+ School District, Simulated State"
     if "tract" in path:
         pattern = r"Census Tract \d+; Simulated \w+ County; Simulated State"
     assert all(re.fullmatch(pattern, row["NAME"] or "") for row in rows)
@@ -149,9 +175,11 @@ def test_acs_values_are_text_or_null_and_margins_are_positive(path):
     for row in answer(path):
         for name, value in row.items():
             assert value is None or isinstance(value, str)
-            if re.fullmatch(r"[BS]\d+\w*_\d{3}[EM]", name) and value is not None and value not in codes:
-                assert re.fullmatch(r"\d+", value), f"{path} {row['NAME']} {name} {value}"
-                assert name.endswith("E") or int(value) > 0
+            if VARIABLE.fullmatch(name) and value is not None and value not in codes:
+                # The Gini index is the only figure here that is no whole number.
+                number = r"0\.\d{4}" if name.startswith("B19083") else r"\d+"
+                assert re.fullmatch(number, value), f"{path} {row['NAME']} {name} {value}"
+                assert name.endswith("E") or float(value) > 0
 
 
 def cells(path: str, *names: str) -> list[list[int]]:
@@ -175,7 +203,15 @@ YOUTH = ["010", "011", "014", "015", "024", "025", "028", "029"]
         ("county/B17001", "002", [f"{cell:03d}" for cell in (*range(4, 10), *range(18, 24))]),
         ("county/B09001", "001", ["008", "009"]),
         ("county/B09018", "001", ["006", "007", "008"]),
-        ("county/B10002", "001", ["004"]),
+        ("county/B14005", "012", ["014", "015"]),
+        ("county/B14005", "001", ["002", "016"]),
+        ("tract/B14005", "016", ["024", "025", "028", "029"]),
+        ("tract/B05003", "003", ["005"]),
+        ("tract/B05003", "005", ["007"]),
+        ("tract/B07001", "003", ["035", "051", "067", "083"]),
+        ("tract/B15003", "001", [f"{cell:03d}" for cell in range(2, 17)]),
+        ("district_unified/B23008", "015", ["020", "021"]),
+        ("district_unified/B25070", "001", ["007", "008", "009", "010", "011"]),
         ("county/B22010", "001", ["002"]),
         ("county/B08201", "001", ["002"]),
         ("county/B25014", "001", ["005", "006", "007", "011", "012", "013"]),
@@ -190,9 +226,10 @@ def test_parts_stay_within_their_total(path, total, parts):
 
 @pytest.mark.parametrize(("table_id", "brackets"), [("B25074", 7), ("B25095", 8)])
 def test_brackets_of_cost_burden_add_up(table_id, brackets):
-    path = f"2023/county/{table_id}"
+    """In the survey itself: answers hold the burdened cells only."""
+    found = Survey(region(), "2023").figures("county")[1]
     names = [f"{9 * k + first:03d}" for k in range(brackets) for first in (2, 9, 10)]
-    for total, *values in cells(path, "001", *names):
+    for total, *values in zip(*(map(int, found[f"{table_id}_{name}"][0]) for name in ("001", *names)), strict=True):
         triples = [values[3 * k : 3 * k + 3] for k in range(brackets)]
         assert sum(triple[0] for triple in triples) == total
         assert all(burdened + unknown <= bracket for bracket, burdened, unknown in triples)
@@ -203,7 +240,8 @@ def test_tables_agree_with_each_other():
     renters, owners = cells("2023/county/B25074", "001"), cells("2023/county/B25095", "001")
     households = cells("2023/county/B25014", "001")
     assert [[a + b] for (a,), (b,) in zip(renters, owners, strict=True)] == households
-    assert cells("2023/county/B09018", "006") == cells("2023/county/B10002", "001")
+    grandchildren, alone = cells("2023/county/B09018", "006"), cells("2023/county/B10002", "004")
+    assert all(some <= everyone for (everyone,), (some,) in zip(grandchildren, alone, strict=True))
     teens = cells("2023/county/B17001", "007", "008", "009", "021", "022", "023")
     assert [[sum(row)] for row in teens] == cells("2023/county/B17020", "005")
     for black, everyone in zip(
@@ -212,7 +250,15 @@ def test_tables_agree_with_each_other():
         assert black[0] <= everyone[0] and black[1] <= everyone[1]
 
 
-@pytest.mark.parametrize("table_id", ["B09005", "B14005", "B17001", "B11002"])
+def test_tracts_of_a_saved_table_sum_to_counties():
+    saved = pl.read_parquet(io.BytesIO(sample()["census_acs5/2023/tract/B11002.parquet"]))
+    by_county = saved.group_by("countycode").agg(pl.col("B11002_001E").cast(pl.Int64).sum())
+    assert dict(by_county.rows()) == {
+        row["county"]: int(row["B11002_001E"] or 0) for row in answer("2023/county/B11002")
+    }
+
+
+@pytest.mark.parametrize("table_id", ["B09005", "B14005", "B17001", "B25115"])
 def test_counties_are_sums_of_their_tracts(table_id):
     tracts, counties = answer(f"2023/tract/{table_id}"), answer(f"2023/county/{table_id}")
     published = [name for name in tracts[0] if re.fullmatch(rf"{table_id}_\d{{3}}E", name)]

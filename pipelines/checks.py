@@ -9,6 +9,7 @@ from pipelines.home import Home, catalogue
 from pipelines.judging import explain, judge_stored, record
 from quality.contract import Table
 from quality.gx import CheckResult, Severity, has_expectations
+from sources.registry import core_tables
 
 
 def _table_of(results: Sequence[CheckResult]) -> str:
@@ -41,6 +42,8 @@ def _check(home: Home, table: Table, name: str, severity: Severity) -> dg.AssetC
         results = judge_stored(home, table, severity)
         record(home, results)
         broken = [result for result in results if not result.passed]
+        if broken and is_blocking and table.key in core_tables():
+            home.landing.distrust(core_tables()[table.key][0].id)
         return dg.AssetCheckResult(
             passed=not broken,
             severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,

@@ -12,7 +12,7 @@ from pipelines.inputs import Input
 from pipelines.landing import Snapshot
 from pipelines.settings import LIVE
 from quality import suppression
-from quality.contract import Table, concat
+from quality.contract import ContractError, Table, concat
 from sources.source import Scope, Source, SourceError
 
 SHRINKAGE = 0.2
@@ -68,6 +68,15 @@ def parse(home: Home, source: Source, write: Callable[[Parsed], pl.DataFrame]) -
         ParseError: a file is malformed; no table of the source was written.
         SourceError: a vintage has shrunk.
     """
+    try:
+        parsed = _parse(home, source)
+    except (SourceError, ContractError):
+        home.landing.distrust(source.id)
+        raise
+    return [(one, write(one)) for one in parsed]
+
+
+def _parse(home: Home, source: Source) -> list[Parsed]:
     tables = {table.key: table for table in source.tables}
     frames: dict[str, list[pl.DataFrame]] = {key: [] for key in tables}
     names: dict[str, list[str]] = {key: [] for key in tables}
@@ -84,7 +93,7 @@ def parse(home: Home, source: Source, write: Callable[[Parsed], pl.DataFrame]) -
             reason = f"{withheld:,} totals are withheld, because with them a suppressed part could be computed"
             absent.append(AbsentPart(table.key, reason, None))
         parsed.append(Parsed(table, frame, names[key], absent))
-    return [(one, write(one)) for one in parsed]
+    return parsed
 
 
 def _refuse_shrunk(home: Home, source: Source, table: Table, frame: pl.DataFrame) -> None:

@@ -121,6 +121,17 @@ class Landing:
         body = json.dumps(sorted([snapshot.vintage, snapshot.name] for snapshot in snapshots), indent=0)
         write_atomically(self._root / source.id / _OFFERED, body.encode())
 
+    def distrust(self, source_id: str) -> None:
+        """Forget what the publisher calls the files of a source, so that the next run fetches them whole.
+
+        A body that was damaged on its way comes with the validators of the good one: asked for news only, the publisher
+        would say for ever that nothing has changed.
+        """
+        for snapshot in self.snapshots(source_id):
+            folder = self._folder(snapshot.source_id, snapshot.vintage, snapshot.name)
+            forgotten = replace(snapshot, etag=None, last_modified=None)
+            write_atomically(folder / _RECORD, json.dumps(asdict(forgotten), indent=1).encode())
+
     @staticmethod
     def _record(folder: Path) -> Snapshot | None:
         path = folder / _RECORD

@@ -30,8 +30,11 @@ def _judge(file: RawFile, member: zipfile.ZipInfo) -> None:
         )
 
 
-def members(file: RawFile) -> list[zipfile.ZipInfo]:
+def members(file: RawFile, what: str = "ZIP archive") -> list[zipfile.ZipInfo]:
     """The members of an archive, folders apart, each judged.
+
+    Args:
+        what: what errors call the file.
 
     Raises:
         ParseError: no whole ZIP archive, one that would fill the machine, or a member whose path climbs out.
@@ -41,7 +44,8 @@ def members(file: RawFile) -> list[zipfile.ZipInfo]:
             found = [member for member in book.infolist() if not member.is_dir()]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         start = file.body[:40].decode("latin-1").strip()
-        raise ParseError(file.label, f"must be a ZIP archive ({error}), but starts with {start!r}") from None
+        found = "is cut off or damaged" if start.startswith("PK") else f"starts with {start!r}"
+        raise ParseError(file.label, f"must be a whole {what}, but {found}: {error}") from None
     for member in found:
         _judge(file, member)
     total = sum(member.file_size for member in found)

@@ -43,7 +43,7 @@ def _refuse_macros(file: RawFile) -> None:
 
     HUD's own .xlsb carries a VBA project. Nothing here runs one: calamine reads cells only.
     """
-    has_macros = any(member.filename.lower().endswith("vbaproject.bin") for member in archive.members(file))
+    has_macros = any(member.filename.lower().endswith("vbaproject.bin") for member in archive.members(file, "workbook"))
     if has_macros and file.name.lower().endswith(".xlsx"):
         raise ParseError(file.label, "an .xlsx must be without macros, but holds a VBA project")
 

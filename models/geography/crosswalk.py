@@ -51,7 +51,9 @@ def weight_se(weight: pl.Expr, pieces: pl.Expr) -> pl.Expr:
         pieces: how many pieces the source consists of. With as many pieces as targets and equal weights all
             divisions are equally likely.
     """
-    return (weight * (1 - weight) / (pieces + 1)).clip(0).sqrt()
+    # A whole source whose parts add up to a last digit less is whole, and not uncertain by a root of that digit.
+    share = weight.round(12)
+    return (share * (1 - share) / (pieces + 1)).clip(0).sqrt()
 
 
 def unmatched(
@@ -145,7 +147,9 @@ def build(
     known = pl.concat([no_rows(), *listed])
     lost = known.filter((pl.col("side") == "from") & (pl.col("treatment") == LEFT_OUT))
     sums = pl.concat([weights.select("from_id", "weight"), lost.select(from_id="id", weight="weight")])
-    rest = sums.group_by("from_id").agg(rest=1 - pl.sum("weight")).filter(pl.col("rest") > TOLERANCE).sort("from_id")
+    rest = (
+        sums.group_by("from_id").agg(rest=1 - pl.sum("weight")).filter(pl.col("rest") > TOLERANCE / 2).sort("from_id")
+    )
     found = [known, unmatched("from", rest["from_id"], remainder, weight=rest["rest"])]
     if sources is not None:
         seen = pl.concat([weights["from_id"], lost["id"]])

@@ -236,4 +236,10 @@ def build_all(tables: Mapping[str, pl.DataFrame], counties: pl.DataFrame) -> tup
         weights.append(rows.select(CROSSWALK.column_names))
         listed = crosswalk.unmatched.with_columns(level=pl.col("side").replace(levels), **named)
         unmatched.append(listed.select(UNMATCHED.column_names))
-    return pl.concat(weights), pl.concat(unmatched)
+    return _in_order(CROSSWALK, weights), _in_order(UNMATCHED, unmatched)
+
+
+def _in_order(table: Table, frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """Rows in order of their key, without the last digits, in which a sum depends on the order of its parts."""
+    numbers = [column.name for column in table.columns if column.dtype == pl.Float64]
+    return pl.concat(frames).with_columns(pl.col(numbers).round(12)).sort(table.primary_key)

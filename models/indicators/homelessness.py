@@ -99,7 +99,7 @@ def homeless_people_count(tables: Inputs, this: Indicator) -> pl.DataFrame:
     pit = tables["core.hud_pit_coc"].filter(pl.col("measure") == "Overall Homeless")
     if pit.is_empty():
         raise AbsentError(
-            "no Point-in-Time workbook by CoC was landed", "hud_pit/2024/2007-2024-PIT-Counts-by-CoC.xlsb"
+            "no Point-in-Time workbook by CoC was landed", "hud_pit/2025/2007-2025-PIT-Counts-by-CoC.xlsb"
         )
     return pit.select(
         "geo_id",

@@ -1,6 +1,7 @@
 """Bodies on their way to disk: resumed after a break, checked by length and checksum, stopped at their ceiling."""
 
 import base64
+import fcntl
 import gzip
 import hashlib
 import json
@@ -301,6 +302,22 @@ def test_two_downloads_of_one_address_do_not_meet(origin: Origin, landing: Landi
     assert got == [LINES] * 4
 
 
+def test_a_part_that_was_finished_while_we_waited_for_it_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = tmp_path / "whole"
+
+    def finishes(file: object, how: int) -> None:
+        if not whole.exists():
+            (part,) = tmp_path.glob("*.part")
+            part.write_bytes(b"of somebody else")
+            part.rename(whole)
+
+    monkeypatch.setattr(fcntl, "flock", finishes)
+    with Part(tmp_path, "a") as mine:
+        assert mine.resume() == {}
+        mine.write(b"mine")
+    assert whole.read_bytes() == b"of somebody else"
+
+
 def test_what_nobody_came_back_for_is_swept_away(tmp_path: Path):
     for name, age in (("old.part", 8), ("new.part", 6)):
         (tmp_path / name).write_bytes(b"x")
@@ -454,6 +471,15 @@ def test_a_request_may_have_a_ceiling_of_its_own(origin: Origin, landing: Landin
     with pytest.raises(SourceError, match="more than 5,000 bytes"):
         fetcher(origin, landing).get(a_file(max_bytes=5000))
     assert left(landing) == [""]
+
+
+def test_a_body_that_says_that_it_is_too_large_is_not_waited_for():
+    def serve(connection: socket.socket, head: str) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+        connection.recv(1)
+
+    with raw_server(serve) as address, pytest.raises(SourceError, match="more than 3,000,000,000 bytes"):
+        HttpFetcher(attempts=1, timeout=5, rewrite={HOST: address}).get(a_file())
 
 
 def test_kinds_that_are_read_whole_have_smaller_ceilings():

@@ -153,7 +153,11 @@ def test_a_directory_ignores_and_reports_what_nobody_reads(directory: Path):
         (directory / label).write_bytes(b"a\n")
     chosen = DirectoryInput(directory)
     names = {f"{vintage}/{file.name}" for vintage, file in chosen.files(SOURCE, EVERYTHING)}
-    assert names == {"2017/county_coc_match.csv", "2025/coc_county_mo_metroeast_2025.csv"}
+    assert names == {
+        "2017/county_coc_match.csv",
+        "2025/coc_county_mo_metroeast_2025.csv",
+        "2025/tract_coc_wt2025.parquet",
+    }
     assert sorted(chosen.unread(SOURCE)) == [
         "coc_county/1999/county_coc_match.csv: the vintage 1999 is not declared",
         "coc_county/2017/notes.txt: no parser reads this name",

@@ -2,15 +2,20 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from pipelines import ingest
 from pipelines.home import Home, catalogue
+from pipelines.http import HttpFetcher
+from pipelines.inputs import LiveInput
 from pipelines.running import run
 from pipelines.settings import resolve
 from sources.registry import all_sources
+from sources.source import SourceError
 from tests.publisher import KEY, Publisher, simulated_files
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -67,10 +72,6 @@ def test_without_a_key_counties_come_from_the_summary_files(
     live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Less can be had without a key, and what can be had is the same."""
-    from pipelines import ingest
-    from pipelines.http import HttpFetcher
-    from pipelines.inputs import LiveInput
-
     home = Home(resolve("live", "97", tmp_path / "home", {}))
     source = all_sources()["census_acs5"]
     with Publisher() as publisher:
@@ -83,3 +84,24 @@ def test_without_a_key_counties_come_from_the_summary_files(
         frames = [h.tables.read(table.key).filter(detailed).drop("snapshot_sha256") for h in (home, keyed)]
         assert frames[0].height
         assert frames[0].equals(frames[1]), table.key
+
+
+def test_a_body_that_was_damaged_is_fetched_again_although_the_publisher_says_that_nothing_has_changed(
+    live_home: Path, tmp_path: Path
+):
+    shutil.copytree(live_home, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("dagster"))
+    home, source = Home(resolve("live", "97", tmp_path / "home", {})), all_sources()["coc_county"]
+    good = home.tables.read("core.coc_county_crosswalk")
+
+    def run_once(publisher: Publisher) -> None:
+        fetcher = HttpFetcher(rewrite=publisher.rewrite, landing=home.landing, attempts=1)
+        ingest.land(home, source, LiveInput(fetcher))
+        ingest.parse(home, source, lambda parsed: home.tables.write(parsed.table, parsed.frame, parsed.absent))
+
+    with Publisher() as publisher:
+        publisher.fault = lambda asked, answer: replace(answer, body=answer.body[: len(answer.body) // 2 - 3])
+        with pytest.raises(SourceError, match="coc_county"):
+            run_once(publisher)
+        publisher.fault = None
+        run_once(publisher)
+    assert home.tables.read("core.coc_county_crosswalk").equals(good)

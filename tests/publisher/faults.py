@@ -91,8 +91,8 @@ def zip_bomb(answer: Answer, random: Random) -> Answer | None:
         return None
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as bomb:
-        for name in zipfile.ZipFile(io.BytesIO(answer.body)).namelist():
-            bomb.writestr(name, bytes(40_000_000))
+        for name in zipfile.ZipFile(io.BytesIO(answer.body)).namelist()[:3]:
+            bomb.writestr(name, bytes(12_000_000))
     return replace(answer, body=out.getvalue())
 
 

@@ -1,5 +1,7 @@
 """The product on real input: publishers' own figures by SQL, every county, and what is absent."""
 
+import csv
+
 import polars as pl
 import pytest
 
@@ -8,8 +10,9 @@ from models.indicators.assemble import assemble
 from models.indicators.indicator import all_indicators
 from models.indices.scores import score
 from models.indices.spec import all_indices
-from pipelines.home import Home
+from pipelines.home import Home, catalogue
 from pipelines.settings import resolve
+from quality.suppression import recoverable
 
 INDICES = {"poverty", "homelessness", "family_instability", "systemic_risk", "priority"}
 
@@ -37,6 +40,16 @@ def afcars(section: str, measure: str) -> str:
     return f"SELECT count FROM core.acf_afcars_state WHERE {where}"
 
 
+def homeless_students(column: str) -> str:
+    where = "geo_id = '29510' AND vintage = '2022' AND period = '2022-2023'"
+    return f"SELECT {column} FROM core.ed_homeless_students_county WHERE {where}"
+
+
+def graduation(column: str) -> str:
+    where = "geo_id = '2929280' AND period = '2021-2022' AND subgroup = 'all'"
+    return f"SELECT {column} FROM core.ed_acgr_district WHERE {where}"
+
+
 FIGURES = [
     (
         "SAIPE 2023, all ages, St. Louis City",
@@ -61,6 +74,17 @@ FIGURES = [
         "AFCARS FY2021, in care in Illinois",
         "SELECT value FROM indicator.children_in_care_count WHERE geo_id = '17' AND period = '2021'",
         21_086,
+    ),
+    ("AFCARS FY2021, emancipated in Illinois", afcars("exits", "Emancipation").replace("'29'", "'17'"), 676),
+    ("Homeless students 2022, St. Louis City", homeless_students("count_published"), 3_647),
+    ("Homeless students 2022, at least", homeless_students("count_lower"), 3_646),
+    ("Homeless students 2022, at most", homeless_students("count_upper"), 3_648),
+    ("Graduation 2021-22, St. Louis City", graduation("graduation_share"), 0.74),
+    ("Graduation 2021-22, its cohort", graduation("cohort_count"), 1_404),
+    (
+        "Missouri has 115 county equivalents",
+        "SELECT count(DISTINCT geo_id) FROM core.bls_laus_county WHERE geo_id LIKE '29%'",
+        115,
     ),
     (
         "Kansas City survives under its footnote letter",
@@ -152,6 +176,41 @@ def test_what_is_absent_is_listed_with_the_file_that_would_bring_it(region):
     assert "02261 (Valdez-Cordova) was split" in reasons["indicator.no_vehicle_share"]
     assert "Connecticut's former counties 09001, 09003" in reasons["indicator.no_vehicle_share"]
     assert "B22010_002, B22010_001" in reasons["indicator.snap_household_share"]
+
+
+UNUSED = ("census_acs1_jam/", "hud_pit/2025/pit_coc_detail_2007_2025.parquet", "nces_ccd/2018/lea_")
+
+
+def test_every_file_of_the_manifest_becomes_rows_of_a_core_table(nation, real_data):
+    """By its publisher's checksum, from the manifest to the rows; only three kinds of file are left unused."""
+    with (real_data / "MANIFEST.csv").open(encoding="utf-8") as stream:
+        listed = {row["path"]: row["sha256"] for row in csv.DictReader(stream)}
+    cores = [key for (key,) in nation.rows("SELECT table_key FROM meta.tables WHERE table_key LIKE 'core.%'")]
+    used = {sha for key in cores for (sha,) in nation.rows(f"SELECT DISTINCT snapshot_sha256 FROM {key}")}
+    unused = [path for path, sha in listed.items() if sha not in used and not path.startswith("shape_only/")]
+    assert [path for path in unused if not path.startswith(UNUSED)] == []
+    assert len(listed) - len(unused) > 60
+
+
+def test_suppressed_cells_stay_so_on_real_files(nation_home, real_data):
+    home = Home(resolve(str(real_data), "us", nation_home, {}))
+    for key, table in catalogue().items():
+        if table.additive:
+            assert recoverable(table, home.tables.read(key)).is_empty(), key
+        for column in table.columns:
+            if "suppressed" in (column.allowed or ()):
+                figure = column.name.removesuffix("_kind")
+                withheld = home.tables.read(key).filter(pl.col(column.name) == "suppressed")
+                assert withheld[figure].drop_nulls().is_empty(), f"{key}.{figure}"
+
+
+def test_point_in_time_counts_of_both_workbooks_agree_in_every_year(nation):
+    """Each was compared with its own Total rows when it was read; here with the other."""
+    sums = "SELECT period, sum(count) FROM core.hud_pit_{} WHERE measure = 'Overall Homeless' GROUP BY 1"
+    by_coc, by_state = (dict(nation.rows(sums.format(level))) for level in ("coc", "state"))
+    assert sorted(by_coc) == [str(year) for year in range(2007, 2019)]
+    assert by_coc == {year: by_state[year] for year in by_coc}
+    assert (by_coc["2018"], by_state["2024"]) == (552_830, 771_480)
 
 
 def test_every_row_leads_to_a_publishers_file(region):

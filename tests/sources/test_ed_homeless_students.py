@@ -145,9 +145,9 @@ def test_a_wrong_row_of_a_district_file_is_named(change, rule):
 @pytest.mark.parametrize(
     ("body", "rule"),
     [
-        (b"<html><title>Not found</title></html>", "must be a ZIP archive"),
-        (b"", "must be a ZIP archive"),
-        (FILES["2022", DISTRICTS][:-200], "must be a ZIP archive"),
+        (b"<html><title>Not found</title></html>", "must be a whole ZIP archive"),
+        (b"", "must be a whole ZIP archive"),
+        (FILES["2022", DISTRICTS][:-200], "must be a whole ZIP archive"),
         (library("<html></html>\n"), "must have the columns"),
         (library(""), "must have the columns"),
     ],

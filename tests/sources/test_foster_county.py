@@ -196,7 +196,7 @@ def test_what_is_no_table_is_refused(name, body):
 
 
 def test_a_cut_off_workbook_is_refused():
-    with pytest.raises(ParseError, match="must be a ZIP archive"):
+    with pytest.raises(ParseError, match="must be a whole workbook"):
         parse(ENTRIES, FILES[ENTRIES][1][:-300])
 
 

@@ -195,7 +195,7 @@ def test_faults_of_shapefiles(change, rule):
 
 @pytest.mark.parametrize("body", [b"", b"<html>Not here</html>", FILES["2024", TRACT_ZIP][:-200]])
 def test_no_archive(body):
-    with pytest.raises(ParseError, match="must be a ZIP archive"):
+    with pytest.raises(ParseError, match="must be a whole ZIP archive"):
         parse("2024", TRACT_ZIP, body)
 
 

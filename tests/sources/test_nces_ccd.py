@@ -280,7 +280,7 @@ def test_an_export_of_schools_that_is_doubled_is_refused():
 
 @pytest.mark.parametrize("body", [b"PK\x03\x04 broken", b"<html></html>", b""])
 def test_no_archive_is_refused(body):
-    with pytest.raises(ParseError, match="must be a ZIP archive"):
+    with pytest.raises(ParseError, match="must be a whole ZIP archive"):
         parse(ELSI, body)
 
 

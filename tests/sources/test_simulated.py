@@ -16,6 +16,8 @@ import pytest
 
 from sources.registry import all_sources
 from sources.simulated import all_files, files, xlsb
+from sources.simulated.acs_figures import Survey
+from sources.simulated.region import region
 from sources.source import RawFile
 from sources.states import NAME_BY_FIPS
 

@@ -33,6 +33,8 @@ check: lint test
 
 bench: setup ## ratios against the named peers, in one run
 	$(BIN)/python benchmarks/bench_scores.py
+	$(BIN)/python benchmarks/bench_acs_api.py
+	$(BIN)/python benchmarks/bench_acs_bulk.py
 
 lock: setup ## resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet uv

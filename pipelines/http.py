@@ -18,16 +18,24 @@ from pathlib import Path
 import httpx
 import requests
 
-from pipelines import answers
-from pipelines.addresses import MAX_REDIRECTS, RedirectError, Rewrite, bare, host_of, hosts_from_environment, redirected
-from pipelines.download import IN_MEMORY, BrokenBodyError, Part, sweep
 from pipelines.landing import Landing
+from pipelines.network import answers
+from pipelines.network.addresses import (
+    MAX_REDIRECTS,
+    RedirectError,
+    Rewrite,
+    bare,
+    host_of,
+    hosts_from_environment,
+    redirected,
+)
+from pipelines.network.download import IN_MEMORY, BrokenBodyError, Part, sweep
+from pipelines.network.retrying import RETRIED, Patience, TryAgainError
+from pipelines.network.session import Adapter, Session
+from pipelines.network.throttle import Limit, Throttle
+from pipelines.network.unchanged import Kept, Shelf
+from pipelines.network.wire import Wire
 from pipelines.redact import SECRETS, holds_secret, install, redact
-from pipelines.retrying import RETRIED, Patience, TryAgainError
-from pipelines.session import Adapter, Session
-from pipelines.throttle import Limit, Throttle
-from pipelines.unchanged import Kept, Shelf
-from pipelines.wire import Wire
 from sources.source import Fetched, PassingError, Request, SourceError
 
 __all__ = ["RETRIED", "USER_AGENT", "HttpFetcher", "Limit"]
@@ -51,7 +59,7 @@ class HttpFetcher:
         rewrite: host prefix to the server that stands in for it; without it the JSON mapping in
             HEADWATERS_REWRITE_HOSTS, if any.
         landing: where unchanged files are taken from and large ones grow; a temporary folder without it.
-        limits: limits by host, beyond those of `pipelines.throttle`.
+        limits: limits by host, beyond those of `pipelines.network.throttle`.
 
     Raises:
         SourceError: HEADWATERS_REWRITE_HOSTS is not a JSON mapping, or names a server that must not see a secret.

@@ -44,8 +44,8 @@ def members(file: RawFile, what: str = "ZIP archive") -> list[zipfile.ZipInfo]:
             found = [member for member in book.infolist() if not member.is_dir()]
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         start = file.body[:40].decode("latin-1").strip()
-        found = "is cut off or damaged" if start.startswith("PK") else f"starts with {start!r}"
-        raise ParseError(file.label, f"must be a whole {what}, but {found}: {error}") from None
+        state = "is cut off or damaged" if start.startswith("PK") else f"starts with {start!r}"
+        raise ParseError(file.label, f"must be a whole {what}, but {state}: {error}") from None
     for member in found:
         _judge(file, member)
     total = sum(member.file_size for member in found)

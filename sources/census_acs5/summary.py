@@ -111,8 +111,8 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
 def read_lines(file: RawFile, wanted: Sequence[str], states: Sequence[str]) -> pl.DataFrame:
     """The wanted cells of the wanted geographies: `row` (GEO_ID), `prefix`, `geo_id`, and text columns by API variable.
 
-    Lines are filtered as lines and only then split, which is several times faster than to read the columns of all of
-    them, and shows a line that is too short; a CSV reader fills it up with nulls.
+    Lines are filtered as lines and only then read as columns, which is faster than to read the columns of all of them,
+    and shows a line that is too short; a CSV reader fills it up with nulls.
 
     Raises:
         ParseError: see `parse`.
@@ -133,11 +133,17 @@ def read_lines(file: RawFile, wanted: Sequence[str], states: Sequence[str]) -> p
     if ragged.height:
         has = str(ragged["line"][0]).split("|")
         raise ParseError(file.label, f"must have {len(header)} values as its header, but has {len(has)}", row=has[0])
-    fields = line.str.split("|")
-    return kept.select(
-        fields.list.get(0).alias("row"),
-        *[fields.list.get(places[name]).replace("", None).alias(name) for name in variables],
-    ).select(
+    if kept.is_empty():
+        return pl.DataFrame(schema=dict.fromkeys(["row", "prefix", "geo_id", *variables], pl.String))
+    fields = pl.read_csv(
+        "\n".join(kept["line"].to_list()).encode(),
+        separator="|",
+        has_header=False,
+        new_columns=header,
+        infer_schema=False,
+        quote_char=None,
+    ).rename({"GEO_ID": "row", **{header[places[name]]: name for name in variables}})
+    return fields.select(
         "row",
         pl.col("row").str.head(_PREFIX).alias("prefix"),
         pl.col("row").str.slice(_PREFIX).alias("geo_id"),

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.download import Part, sweep
 from pipelines.http import HttpFetcher
 from pipelines.landing import Landing
+from pipelines.network.download import Part, sweep
 from sources.source import Content, PassingError, Request, SourceError
 from tests.publisher import Answer, Asked, Publisher, compressed
 

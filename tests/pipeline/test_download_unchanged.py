@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from pipelines.addresses import bare
 from pipelines.http import HttpFetcher
 from pipelines.landing import Landing
+from pipelines.network.addresses import bare
 from sources.registry import all_sources
 from sources.source import Fetched, Request
 from tests.publisher import MODIFIED, Answer, Asked, Publisher, compressed

@@ -28,11 +28,11 @@ from requests.adapters import HTTPAdapter
 from werkzeug import Request as Asked
 from werkzeug import Response
 
-from pipelines import answers
 from pipelines.http import USER_AGENT, HttpFetcher
+from pipelines.network import answers
+from pipelines.network.retrying import Patience
+from pipelines.network.throttle import Limit, Throttle
 from pipelines.redact import RedactingFilter, holds_secret, install, redact
-from pipelines.retrying import Patience
-from pipelines.throttle import Limit, Throttle
 from sources.source import Content, PassingError, Request, SourceError
 from tests.publisher import Answer, Publisher
 

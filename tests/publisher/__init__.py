@@ -111,6 +111,7 @@ class Publisher:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 30
+            disable_nagle_algorithm = True  # or every second packet waits 40 ms
 
             def do_GET(self) -> None:
                 publisher._serve(self)

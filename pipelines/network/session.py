@@ -10,8 +10,8 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from pipelines.addresses import MAX_REDIRECTS, RedirectError, Rewrite, redirected
-from pipelines.answers import (
+from pipelines.network.addresses import MAX_REDIRECTS, RedirectError, Rewrite, redirected
+from pipelines.network.answers import (
     CEILINGS,
     CutOffError,
     EncodingError,
@@ -22,10 +22,10 @@ from pipelines.answers import (
     to_do,
     words,
 )
+from pipelines.network.retrying import RETRIED, Patience, TryAgainError
+from pipelines.network.throttle import Throttle
+from pipelines.network.unchanged import Kept, Shelf
 from pipelines.redact import redact
-from pipelines.retrying import RETRIED, Patience, TryAgainError
-from pipelines.throttle import Throttle
-from pipelines.unchanged import Kept, Shelf
 from sources.source import PassingError, SourceError
 
 _CHUNK = 1 << 16

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 import httpx
 
-from pipelines.answers import CutOffError, gunzip, is_gzip
+from pipelines.network.answers import CutOffError, gunzip, is_gzip
 
 IN_MEMORY = 1_000_000
 """Bytes up to which a body is handed over as bytes."""

@@ -9,8 +9,8 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from pipelines.network.retrying import RETRIED
 from pipelines.redact import redact
-from pipelines.retrying import RETRIED
 from sources.source import Content
 
 ERROR_PAGE = 65_536

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipelines.addresses import bare
 from pipelines.landing import Landing, Snapshot
+from pipelines.network.addresses import bare
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipelines.addresses import LOOPBACK, host_of
+from pipelines.network.addresses import LOOPBACK, host_of
 
 
 @dataclass(frozen=True)

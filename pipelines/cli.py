@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -48,9 +49,14 @@ def _fail(message: str, code: int) -> typer.Exit:
     return typer.Exit(code)
 
 
-def _resolve(input: str | None, region: str | None, home: Path | None) -> configuration.Settings:  # noqa: A002
+def _resolve(
+    input: str | None,  # noqa: A002
+    region: str | None,
+    home: Path | None,
+    without: Sequence[str] = (),
+) -> configuration.Settings:
     try:
-        return configuration.resolve(input, region, home)
+        return configuration.resolve(input, region, home, without=without)
     except (configuration.SettingsError, RegionError) as error:
         raise _fail(str(error), EXIT_USAGE) from None
 
@@ -96,10 +102,14 @@ def run(
     input: InputOption = None,  # noqa: A002
     region: RegionOption = None,
     home: HomeOption = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="Do not ask this source: what was landed of it before stays; may be given several times."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole pipeline and publish; prints the ten areas of greatest priority."""
-    settings = _resolve(input, region, home)
+    settings = _resolve(input, region, home, without or ())
     try:
         configuration.check_binding(settings)
     except configuration.SettingsError as error:

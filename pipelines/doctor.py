@@ -60,7 +60,9 @@ def _examine(source: Source, fetcher: Fetcher, today: date) -> Finding:
         return Finding(source.id, ours.id, "not live", None, 0, key, source.not_live or "it is read from a directory")
     state, said = _sends_what_we_read(source, fetcher, ours.id)
     newer = _newer(source, fetcher, ours.id) if state == "good" else None
-    late = 0 if newer or ours.released is None else _late_days(ours.released, source.cadence_days, today)
+    late = 0
+    if state == "good" and newer is None and ours.released is not None:
+        late = _late_days(ours.released, source.cadence_days, today)
     said = "; ".join(part for part in (said, key_said) if part)
     return Finding(source.id, ours.id, state, newer, late, key, redact(said))
 

@@ -39,6 +39,8 @@ def land(home: Home, source: Source, chosen: Input) -> Landed:
     Raises:
         SourceError: a file cannot be had; what was landed before stays current.
     """
+    if source.id in home.settings.without:
+        return Landed(home.landing.snapshots(source.id))
     done = Landed()
     for vintage, fetched in chosen.files(source, scope_of(home)):
         snapshot, is_new = home.landing.land(source, vintage, fetched, is_simulated=home.settings.is_simulated)
@@ -114,6 +116,8 @@ def _refuse_shrunk(home: Home, source: Source, table: Table, frame: pl.DataFrame
 
 def _absent(home: Home, source: Source, table: Table) -> AbsentPart:
     reason = "the input has no file for this table"
-    if home.settings.input == LIVE and source.not_live:
+    if source.id in home.settings.without:
+        reason = "the run was asked to do without this source, and nothing of it was landed before"
+    elif home.settings.input == LIVE and source.not_live:
         reason = source.not_live
     return AbsentPart(table.key, reason, f"{source.id}/{source.vintages[-1].id}/{' or '.join(source.files[table.key])}")

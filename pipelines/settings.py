@@ -3,13 +3,14 @@
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from models.geography.regions import Region, find_region
 from pipelines.files import write_atomically
+from sources.registry import all_sources
 
 CONFIG_FILE = "headwaters.toml"
 INPUT_VARIABLE, REGION_VARIABLE, HOME_VARIABLE = "HEADWATERS_INPUT", "HEADWATERS_REGION", "HEADWATERS_HOME"
@@ -27,11 +28,13 @@ class Settings:
     Args:
         home: the folder of the landing, the tables and the published warehouse.
         input: `sample`, `live` or a directory laid out `<source>/<vintage>/<file>`.
+        without: sources that are not asked: what was landed of them before stays.
     """
 
     home: Path
     input: str
     region: Region
+    without: tuple[str, ...] = ()
 
     @property
     def is_simulated(self) -> bool:
@@ -55,7 +58,9 @@ def load_config(path: Path | None = None) -> dict[str, Any]:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: {error}") from None
-    unknown = (set(config) - {"nightly", "regions"}) | (set(config.get("nightly", {})) - {"input", "region", "home"})
+    unknown = (set(config) - {"nightly", "regions"}) | (
+        set(config.get("nightly", {})) - {"input", "region", "home", "without"}
+    )
     if unknown:
         raise SettingsError(
             f"{path}: nothing reads {', '.join(sorted(unknown))}; sections are [nightly] and [regions.<id>]"
@@ -68,6 +73,7 @@ def resolve(
     region: str | None = None,
     home: str | Path | None = None,
     config: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
 ) -> Settings:
     """Settings of a run from what was given and the defaults.
 
@@ -76,13 +82,15 @@ def resolve(
     data/sample or data/real.
 
     Raises:
-        SettingsError: the input directory does not exist.
+        SettingsError: the input directory does not exist, or there is no source of a name under `without`.
         RegionError: the region is unknown.
     """
     config = load_config() if config is None else config
     chosen = input or os.environ.get(INPUT_VARIABLE) or SAMPLE
     if chosen not in (SAMPLE, LIVE) and not Path(chosen).is_dir():
         raise SettingsError(f"input {chosen!r} is neither 'sample' nor 'live' nor a directory")
+    if unknown := [name for name in without if name not in all_sources()]:
+        raise SettingsError(f"no source is called {', '.join(unknown)}; known are {', '.join(all_sources())}")
     default_region = "simulated" if chosen == SAMPLE else "mo-metro-east"
     region_id = region or os.environ.get(REGION_VARIABLE) or default_region
     default_home = Path("data") / ("sample" if chosen == SAMPLE else "real")
@@ -90,6 +98,7 @@ def resolve(
         home=Path(home or os.environ.get(HOME_VARIABLE) or default_home).resolve(),
         input=chosen,
         region=find_region(region_id, config.get("regions")),
+        without=tuple(sorted(without)),
     )
 
 
@@ -98,7 +107,7 @@ def nightly(config: Mapping[str, Any]) -> Settings | None:
     section = config.get("nightly", {})
     if not (section.get("input") and section.get("region")):
         return None
-    return resolve(section["input"], section["region"], section.get("home"), config)
+    return resolve(section["input"], section["region"], section.get("home"), config, section.get("without", ()))
 
 
 def bound_to(home: Path) -> dict[str, Any] | None:

@@ -45,7 +45,8 @@ CROSSWALK = Table(
     description="One row a source area and a target area: the share of the source that lies in the target, with its "
     "standard error. Multiply counts, never rates, medians or indices: carry numerators and denominators over, then "
     "divide. Over its targets and its left-out parts in geography.unmatched a source sums to 1. Never add residents of "
-    "elementary and secondary school districts (from_layer): they live on the same ground.",
+    "elementary and secondary school districts (from_layer): they live on the same ground. county_2023 knows old and "
+    "present codes: use those that a file has.",
     columns=(
         _ID,
         _VINTAGE,

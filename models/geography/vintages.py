@@ -3,7 +3,17 @@
 import polars as pl
 
 from models.geography.counties import COUNTY_VINTAGE, OLD_CONNECTICUT, RENAMED, SPLIT, SPLIT_INTO
-from models.geography.crosswalk import NOT_USED, PIECES, WEIGHTS, Crosswalk, build, no_rows, unmatched, weight_se
+from models.geography.crosswalk import (
+    NOT_USED,
+    PIECES,
+    WEIGHTS,
+    Crosswalk,
+    CrosswalkError,
+    build,
+    no_rows,
+    unmatched,
+    weight_se,
+)
 
 _CONNECTICUT = "09"
 
@@ -110,3 +120,39 @@ def county_vintage(counties: pl.DataFrame, tracts: pl.DataFrame, sizes: pl.DataF
         remainder=f"this part is in no county of vintage {COUNTY_VINTAGE}",
         sources=here.cast(pl.String),
     )
+
+
+def for_file(crosswalk: Crosswalk, geo_ids: pl.Series) -> Crosswalk:
+    """The part of `county_vintage` that fits one file: a county is carried over from its old code or from its own.
+
+    The whole crosswalk holds both, so that a target seems to lack whichever code a file does not use.
+
+    Args:
+        crosswalk: as `county_vintage` makes it.
+        geo_ids: the county codes of the file.
+
+    Raises:
+        CrosswalkError: the file has a county under its old code and under its new one, which would be counted twice.
+    """
+    here = geo_ids.unique().implode()
+    is_own = pl.col("from_id") == pl.col("to_id")
+    judged = crosswalk.weights.with_columns(
+        has_own=pl.col("to_id").is_in(here),
+        has_old=(~is_own & pl.col("from_id").is_in(here)).any().over("to_id"),
+    )
+    twice = judged.filter(~is_own & pl.col("has_own") & pl.col("from_id").is_in(here)).sort("from_id", "to_id")
+    if twice.height:
+        old, new = twice.select("from_id", "to_id").row(0)
+        raise CrosswalkError(f"{crosswalk.id}: {old} and {new} stand in one file, but the one became the other")
+    # A target of an old code keeps all its old codes: one that the file lacks must be noticed.
+    kept = judged.filter(pl.when(is_own).then(~pl.col("has_old")).otherwise("has_old"))
+    gone = crosswalk.weights.join(kept, on=["from_id", "to_id"], how="anti").join(kept, on="from_id", how="semi")
+    listed = crosswalk.unmatched.filter(pl.col("id").is_in(here) | (pl.col("side") == "to"))
+    other = unmatched(
+        "from",
+        gone["from_id"],
+        "the file says nothing of this part",
+        weight=gone["weight"],
+        counterpart=gone["to_id"],
+    )
+    return build(crosswalk.id, "county", "county", kept, [listed, other])

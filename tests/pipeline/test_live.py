@@ -13,7 +13,7 @@ from pipelines.home import Home, catalogue
 from pipelines.http import HttpFetcher
 from pipelines.inputs import LiveInput
 from pipelines.running import run
-from pipelines.settings import resolve
+from pipelines.settings import SettingsError, resolve
 from sources.registry import all_sources
 from sources.source import SourceError
 from tests.publisher import KEY, Publisher, simulated_files
@@ -105,3 +105,28 @@ def test_a_body_that_was_damaged_is_fetched_again_although_the_publisher_says_th
         publisher.fault = None
         run_once(publisher)
     assert home.tables.read("core.coc_county_crosswalk").equals(good)
+
+
+def test_a_source_that_a_run_does_without_keeps_what_was_landed_before(
+    live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(live_home, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("dagster"))
+    home = Home(resolve("live", "97", tmp_path / "home", {}, without=["cdc_svi"]))
+    fresh = Home(resolve("live", "97", tmp_path / "fresh", {}, without=["cdc_svi"]))
+    before = home.tables.read("core.cdc_svi_county")
+    with Publisher() as publisher:
+        for one in (home, fresh):
+            fetcher = HttpFetcher(rewrite=publisher.rewrite, landing=one.landing)
+            ingest.land(one, all_sources()["cdc_svi"], LiveInput(fetcher))
+        assert publisher.log == []
+
+    def write(one: Home):
+        return lambda parsed: one.tables.write(parsed.table, parsed.frame, parsed.absent)
+
+    ingest.parse(home, all_sources()["cdc_svi"], write(home))
+    assert home.tables.read("core.cdc_svi_county").equals(before)
+    [(parsed, stored), *_] = ingest.parse(fresh, all_sources()["cdc_svi"], write(fresh))
+    assert stored.is_empty()
+    assert "asked to do without this source" in parsed.absent[0].reason
+    with pytest.raises(SettingsError, match="no source is called cdc_sv;"):
+        resolve("live", "97", tmp_path / "home", {}, without=["cdc_sv"])

@@ -9,6 +9,7 @@ from models.geography import published
 from models.geography.crosswalk import Crosswalk
 from models.geography.interpolation import interpolate_counts
 from models.geography.sizes import Sizes
+from models.geography.vintages import for_file
 from quality.contract import concat
 from sources.registry import all_sources
 from sources.source import RawFile
@@ -132,10 +133,10 @@ def test_connecticut(walks, tables, counties):
     former = sums.filter(pl.col("geo_id").is_in(old["from_id"].unique().implode())).with_columns(se=pl.lit(0.0))
     assert former.height == 8
     # The regions are sources too, of files that know them already; here only the former counties have figures.
-    back = interpolate_counts(walk, former).values.select("geo_id", "known_value")
+    back = interpolate_counts(for_file(walk, former["geo_id"]), former).values.select("geo_id", "value")
     regions = sums.join(back, on="geo_id")
     assert regions.height == 9
-    assert regions["value"].to_list() == pytest.approx(regions["known_value"].to_list(), rel=1e-9)
+    assert regions["value"].to_list() == pytest.approx(regions["value_right"].to_list(), rel=1e-9)
 
 
 def test_every_old_county_has_a_successor(walks):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.geography import coc, districts, hosts, layers, published, tracts, vintages
 from models.geography.crosswalk import CrosswalkError, reverse
+from models.geography.interpolation import interpolate_counts
 from quality.contract import Table
 
 NO_PIECES = pl.DataFrame(schema={"geo_id": pl.String, "pieces": pl.Int64})
@@ -231,6 +232,23 @@ def test_split_and_renamed_counties():
     assert found["02270", "02158"] == found["46113", "46102"] == 1.0
     blind = vintages.county_vintage(counties, NO_SIZES, NO_SIZES)
     assert blind.unmatched.select("id", "weight").rows() == [("02261", 1.0)]
+
+
+def test_a_file_has_a_county_under_one_code():
+    counties = pl.DataFrame({"geo_id": ["09110", "09120", "29510"]})
+    walk = vintages.county_vintage(counties, CONNECTICUT, NO_SIZES)
+
+    def values(*ids: str) -> list[tuple]:
+        frame = pl.DataFrame({"geo_id": ids, "value": [100.0] * len(ids), "se": [0.0] * len(ids)})
+        found = interpolate_counts(vintages.for_file(walk, frame["geo_id"]), frame).values
+        return found.select("geo_id", "value", "known_value").rows()
+
+    assert values("09003", "09013", "29510") == [("09110", 175, 175), ("09120", 25, 25), ("29510", 100, 100)]
+    assert values("09110", "09120", "29510") == [("09110", 100, 100), ("09120", 100, 100), ("29510", 100, 100)]
+    # A region of which the file lacks a former county is not known.
+    assert values("09013", "29510") == [("09110", None, 100), ("29510", 100, 100)]
+    with pytest.raises(CrosswalkError, match="09013 and 09110 stand in one file"):
+        vintages.for_file(walk, pl.Series(["09013", "09110"]))
 
 
 METRO_EAST = pl.DataFrame(

@@ -246,6 +246,11 @@ class Source:
         return tuple(vintage.id for vintage in self.vintages)
 
 
+def parsed_schema(table: Table) -> dict[str, type[pl.DataType]]:
+    """What a parser returns of a table: all its columns but the checksum of the file, which is added afterwards."""
+    return {column.name: column.dtype for column in table.columns if column.name != "snapshot_sha256"}
+
+
 def fetch_addresses(addresses: Callable[[str], Sequence[Request]]) -> Callable[..., Iterator[Fetched]]:
     """The `fetch` of a source whose vintages are plain files at known addresses."""
 

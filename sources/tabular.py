@@ -1,4 +1,4 @@
-"""Read publishers' larger CSV files as frames: the rules of `sources.delimited`, at the speed of Polars."""
+"""Read publishers' CSV files: whole, in a known encoding, with one of the headers that the source knows."""
 
 import csv
 import io
@@ -65,6 +65,11 @@ def read_frame(file: RawFile, headers: Sequence[Sequence[str]]) -> pl.DataFrame:
     if frame.is_empty():
         raise ParseError(file.label, "must have rows below its header, but has none")
     return frame.with_columns(pl.all().str.strip_chars()).with_row_index(ROW, offset=2)
+
+
+def read_rows(file: RawFile, headers: Sequence[Sequence[str]]) -> list[dict[str, str]]:
+    """The same as rows by column name, for files that are read cell by cell."""
+    return read_frame(file, headers).drop(ROW).to_dicts()
 
 
 def refuse(file: RawFile, frame: pl.DataFrame, is_wrong: pl.Expr, rule: str, column: str) -> None:

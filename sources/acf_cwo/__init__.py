@@ -4,9 +4,9 @@ import polars as pl
 
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VALUE_KINDS, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
-from sources.delimited import read_rows
-from sources.source import ParseError, RawFile, Source, Vintage
+from sources.source import ParseError, RawFile, Source, Vintage, parsed_schema
 from sources.states import NAME_BY_FIPS
+from sources.tabular import read_rows
 from sources.values import Value, nothing, parse_number, parse_percent
 
 _PLACES = ("State", "Year")
@@ -102,7 +102,7 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
                     "share_kind": share.kind,
                 }
             )
-    schema = {column.name: column.dtype for column in STATE.columns if column.name != "snapshot_sha256"}
+    schema = parsed_schema(STATE)
     return {STATE.key: pl.DataFrame(records, schema=schema)}
 
 

@@ -4,7 +4,7 @@ import polars as pl
 
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
-from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses
+from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses, parsed_schema
 from sources.values import Value, parse_number
 from sources.workbook import Workbook
 
@@ -122,9 +122,7 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
         raise ParseError(file.label, "must end with a SOURCE line, but has none: the sheet is cut off", sheet=sheet)
     if not records:
         raise ParseError(file.label, "must have rows below its header, but has none", sheet=sheet)
-    columns = [
-        name for name in COUNTY.column_names if name not in ("vintage", "period", "geo_level", "snapshot_sha256")
-    ]
+    columns = [name for name in parsed_schema(COUNTY) if name not in ("vintage", "period", "geo_level")]
     types = {column.name: column.dtype for column in COUNTY.columns}
     frame = pl.DataFrame(records, schema={name: types[name] for name in columns}, orient="row", strict=False)
     place = [pl.lit(file.vintage).alias("vintage"), pl.lit(file.vintage).alias("period")]

@@ -10,7 +10,7 @@ import polars as pl
 
 from quality.contract import Table
 from sources.cdc_svi.tables import COUNTY, COUNTY_INDEX, TRACT, TRACT_INDEX
-from sources.source import Fetched, Fetcher, ParseError, RawFile, Request, Scope, Source, Vintage
+from sources.source import Fetched, Fetcher, ParseError, RawFile, Request, Scope, Source, Vintage, parsed_schema
 from sources.states import NAME_BY_FIPS
 
 _ROOT = "https://svi.cdc.gov/Documents/Data"
@@ -102,7 +102,7 @@ def _stated(name: str | None, alias: str, factor: float = 1.0) -> tuple[pl.Expr,
 
 def _long(file: RawFile, table: Table, wide: pl.DataFrame, parts: list[list[pl.Expr]]) -> pl.DataFrame:
     end = int(file.vintage)
-    columns = [name for name in table.column_names if name != "snapshot_sha256"]
+    columns = list(parsed_schema(table))
     same = [
         pl.lit(file.vintage).alias("vintage"),
         pl.lit(f"{end - 4}-{end}").alias("period"),

@@ -7,8 +7,8 @@ import polars as pl
 
 from quality.columns import SNAPSHOT, VINTAGE
 from quality.contract import Column, Table
-from sources.delimited import read_rows
-from sources.source import ParseError, RawFile, Request, Source, SourceError, Vintage, fetch_addresses
+from sources.source import ParseError, RawFile, Request, Source, SourceError, Vintage, fetch_addresses, parsed_schema
+from sources.tabular import read_rows
 from sources.values import parse_number
 
 _COUNTY = r"^(\d{5}|NONE)$"
@@ -162,7 +162,7 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
                 "area_share": share("area_share_of_county", 1.0) if shares else None,
             }
         )
-    schema = {column.name: column.dtype for column in CROSSWALK.columns if column.name != "snapshot_sha256"}
+    schema = parsed_schema(CROSSWALK)
     return {CROSSWALK.key: pl.DataFrame(records, schema=schema)}
 
 

@@ -17,7 +17,7 @@ from sources.edfacts import (
     read_library,
     school_year,
 )
-from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses
+from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses, parsed_schema
 from sources.tabular import read_frame, refuse, with_values
 from sources.values import Value, parse_number, parse_percent
 
@@ -133,7 +133,7 @@ def _parse_wide(file: RawFile, frame: pl.DataFrame) -> dict[str, pl.DataFrame]:
         # A dot or nothing in both columns: there is no such group here.
         part = frame.filter(~(pl.col(cohort).is_in(_NOBODY) & pl.col(rate).is_in(_NOBODY)))
         part = _figures(file, part, cohort, rate).with_columns(subgroup=pl.lit(GROUPS.get(group, group)), **keys)
-        parts.append(part.select(name for name in table.column_names if name != "snapshot_sha256"))
+        parts.append(part.select(*parsed_schema(table)))
     return {table.key: withhold(pl.concat(parts), "school_id" if table is SCHOOL else "geo_id")}
 
 
@@ -148,7 +148,7 @@ def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     frame = _figures(file, frame, "Denominator", "Value")
     years = [withhold(year, "geo_id") for year in frame.partition_by("period")]
     frame = pl.concat(years) if years else frame
-    return {DISTRICT.key: frame.select(name for name in DISTRICT.column_names if name != "snapshot_sha256")}
+    return {DISTRICT.key: frame.select(*parsed_schema(DISTRICT))}
 
 
 _EDFACTS = "https://www.ed.gov/sites/ed/files/about/inits/ed/edfacts/data-files"

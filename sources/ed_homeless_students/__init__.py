@@ -6,7 +6,7 @@ from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VALUE_KINDS, VINTAGE, ge
 from quality.contract import Column, Table
 from sources.archive import read_member
 from sources.edfacts import GROUP_DESCRIPTION, library_file, of_districts, pinned, read_library
-from sources.source import RawFile, Request, Source, Vintage, fetch_addresses
+from sources.source import RawFile, Request, Source, Vintage, fetch_addresses, parsed_schema
 from sources.tabular import read_frame, refuse, with_values
 from sources.values import Value, nothing, parse_number
 
@@ -139,7 +139,7 @@ def _parse_district(file: RawFile) -> pl.DataFrame:
     is_whole_group = (pl.col("Characteristics") == "") & (pl.col("Age/Grade") == "")
     frame = frame.filter(pl.col("subgroup").is_in(_GROUPS) & is_whole_group)
     frame = with_values(file, frame, "Value", "count", _count, bounds=False)
-    return frame.select(name for name in DISTRICT.column_names if name != "snapshot_sha256")
+    return frame.select(*parsed_schema(DISTRICT))
 
 
 def parse(file: RawFile) -> dict[str, pl.DataFrame]:

@@ -8,7 +8,7 @@ from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VINTAGE, geo_id, geo_lev
 from quality.contract import Additive, Column, Table
 from sources.foster_county import kids_count, state_table
 from sources.foster_county.kids_count import Figure
-from sources.source import RawFile, Request, Source, SourceError, Vintage, fetch_addresses
+from sources.source import RawFile, Request, Source, SourceError, Vintage, fetch_addresses, parsed_schema
 
 _LEVELS = ("us", "state", "county")
 _ADDRESS = "https://datacenter.aecf.org/rawdata.axd"
@@ -96,7 +96,7 @@ def _frame(file: RawFile, table: Table, figures: Iterable[Figure], figure: str) 
         }
         for one in figures
     ]
-    schema = {column.name: column.dtype for column in table.columns if column.name != "snapshot_sha256"}
+    schema = parsed_schema(table)
     return pl.DataFrame(rows, schema={**schema, "unit": pl.String}).select(list(schema))
 
 

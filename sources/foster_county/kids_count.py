@@ -7,10 +7,10 @@ What the file counts stands nowhere in it: the number of the indicator is part o
 import re
 from typing import NamedTuple
 
-from sources.delimited import read_rows
 from sources.foster_county.places import counties, plain
 from sources.source import ParseError, RawFile
 from sources.states import NAME_BY_FIPS
+from sources.tabular import read_rows
 from sources.values import Value, exact, parse_number, parse_percent
 from sources.workbook import Workbook
 

@@ -5,11 +5,11 @@ The layout is documented in `docs/foster-county-files.md`.
 
 import re
 
-from sources.delimited import read_rows
 from sources.foster_county.kids_count import Figure, Place
 from sources.foster_county.places import counties, plain
 from sources.source import ParseError, RawFile
 from sources.states import FIPS_BY_POSTAL
+from sources.tabular import read_rows
 from sources.values import parse_number
 
 COLUMNS = ("state", "county_fips", "county_name", "fiscal_year", "measure", "value", "source_document", "page")

@@ -8,7 +8,7 @@ import polars as pl
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VALUE_KINDS, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
 from sources import corrections, hud
-from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses
+from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses, parsed_schema
 
 _FIRST_YEAR = "2007"
 _CORRECTIONS = corrections.load(Path(__file__).with_name("corrections.yaml"))
@@ -106,7 +106,7 @@ def _parse_sheet(file: RawFile, table: Table, sheet: str, rows: list[hud.Row]) -
 def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     """Read a workbook by CoC or by state, one sheet a year; judge each year against its Total."""
     table = STATE if "by-State" in file.name else COC
-    columns = [name for name in table.column_names if name != "snapshot_sha256"]
+    columns = list(parsed_schema(table))
     sheets = [_parse_sheet(file, table, year, rows).select(columns) for year, rows in hud.years(file)]
     return {table.key: pl.concat(sheets)}
 

@@ -8,7 +8,7 @@ import polars as pl
 from sources.archive import read_member
 from sources.nces_ccd.cells import figures, identifiers
 from sources.nces_ccd.tables import DISTRICT, ELSI_SCHOOL
-from sources.source import ParseError, RawFile
+from sources.source import ParseError, RawFile, parsed_schema
 from sources.values import parse_number
 
 _HEADER_WITHIN = 20
@@ -85,7 +85,7 @@ def districts(file: RawFile) -> pl.DataFrame:
         pl.lit("school_district").alias("geo_level"),
         *frame.columns,
         *(unknown.alias(name) for name in ("agency_type", "lowest_grade", "highest_grade", "school_count")),
-    ).select(name for name in DISTRICT.column_names if name != "snapshot_sha256")
+    ).select(*parsed_schema(DISTRICT))
 
 
 def schools(file: RawFile) -> pl.DataFrame:
@@ -128,5 +128,5 @@ def schools(file: RawFile) -> pl.DataFrame:
             row=twice["publisher_row"][0],
         )
     return frame.with_columns(vintage=pl.lit(file.vintage), period=pl.lit(period(file))).select(
-        name for name in ELSI_SCHOOL.column_names if name != "snapshot_sha256"
+        *parsed_schema(ELSI_SCHOOL)
     )

@@ -16,7 +16,7 @@ from quality.contract import Table
 from sources.nces_ccd.cells import codes, figures, identifiers
 from sources.nces_ccd.elsi import period
 from sources.nces_ccd.tables import ALL, DISTRICT, ENROLMENT, LUNCH, PROGRAMS, RACES, SCHOOL, SEXES
-from sources.source import Fetched, Fetcher, ParseError, RawFile, Request, Scope, SourceError
+from sources.source import Fetched, Fetcher, ParseError, RawFile, Request, Scope, SourceError, parsed_schema
 from sources.values import parse_nces
 
 _ROOT = "https://educationdata.urban.org/api/v1"
@@ -86,7 +86,7 @@ def _frame(file: RawFile, table: Table, columns: Sequence[pl.Series]) -> pl.Data
     same = {"vintage": pl.lit(file.vintage), "period": pl.lit(period(file))}
     if "geo_level" in table.column_names:
         same["geo_level"] = pl.lit("school_district")
-    wanted = [name for name in table.column_names if name != "snapshot_sha256"]
+    wanted = list(parsed_schema(table))
     return pl.DataFrame(columns).with_columns(**same).select(wanted)
 
 

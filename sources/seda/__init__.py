@@ -7,7 +7,18 @@ import polars as pl
 
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
-from sources.source import Fetched, Fetcher, ParseError, RawFile, Request, Scope, Source, SourceError, Vintage
+from sources.source import (
+    Fetched,
+    Fetcher,
+    ParseError,
+    RawFile,
+    Request,
+    Scope,
+    Source,
+    SourceError,
+    Vintage,
+    parsed_schema,
+)
 from sources.tabular import read_frame, refuse, with_values
 from sources.values import parse_number
 
@@ -94,7 +105,7 @@ _STEMS = (("avg",), ("lrn", "grd"), ("tav", "coh"))
 
 
 def _conform(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(name for name in table.column_names if name != "snapshot_sha256")
+    return frame.select(*parsed_schema(table))
 
 
 def _parse_urban(file: RawFile) -> pl.DataFrame:

@@ -14,8 +14,6 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
-import xlsxwriter
-import xlwt
 from filelock import FileLock
 
 from pipelines.assets import WAREHOUSE, asset_key, landing_key
@@ -26,9 +24,8 @@ from pipelines.settings import Settings, resolve
 from pipelines.warehouse import checksum_sql
 from sources import simulated
 from sources.registry import all_sources
-from sources.simulated import xlsb
 from sources.source import ParseError, RawFile
-from sources.workbook import Workbook
+from tests.editing import Sheet, sheets_of, write_workbook
 
 REGION = "97"  # by FIPS code: a directory is bound to no region of ours
 ACS = "census_acs5/2023/county/part-05.json"
@@ -42,8 +39,6 @@ AFCARS = "acf_afcars/2021/afcars_fy2021_glance_by_state.csv"
 GEO = "geo/2023/counties-10m.topojson"
 
 HTML = b"<!DOCTYPE html><html><head><title>Scheduled maintenance</title></head><body>Come back later</body></html>"
-
-Sheet = list[list[str | float | None]]
 
 
 # --- yesterday ---------------------------------------------------------------------------------------------------
@@ -176,47 +171,13 @@ def in_csv(edit: Callable[[list[list[str]]], object]) -> Callable[[bytes], bytes
     return spoil
 
 
-def _as_number(text: str | None) -> str | float | None:
-    try:
-        return float(text or "x")
-    except ValueError:
-        return text
-
-
-def sheets_of(body: bytes) -> dict[str, Sheet]:
-    book = Workbook(RawFile("any", "any", "any", body))
-    return {name: [[_as_number(cell) for cell in row] for row in book.rows(name)] for name in book.sheet_names}
-
-
 def in_workbook(kind: str, edit: Callable[[dict[str, Sheet]], object]) -> Callable[[bytes], bytes]:
     """Read a workbook, change it, and write it again in its own format."""
 
     def spoil(body: bytes) -> bytes:
         sheets = sheets_of(body)
         edit(sheets)
-        out = io.BytesIO()
-        if kind == "xlsb":
-            return xlsb.write([xlsb.Sheet(name, rows) for name, rows in sheets.items()])
-        if kind == "xls":
-            old = xlwt.Workbook(encoding="utf-8")
-            for name, rows in sheets.items():
-                sheet = old.add_sheet(name)
-                for i, row in enumerate(rows):
-                    for j, value in enumerate(row):
-                        sheet.write(i, j, value)
-            old.save(out)
-        else:
-            new = xlsxwriter.Workbook(out, {"in_memory": True})
-            for name, rows in sheets.items():
-                page = new.add_worksheet(name)
-                for i, row in enumerate(rows):
-                    for j, value in enumerate(row):
-                        if isinstance(value, str):
-                            page.write_string(i, j, value)
-                        elif value is not None:
-                            page.write_number(i, j, value)
-            new.close()
-        return out.getvalue()
+        return write_workbook(kind, sheets)
 
     return spoil
 

@@ -25,7 +25,7 @@ import polars as pl
 
 from quality.columns import PERIOD, SNAPSHOT, VINTAGE, geo_id, geo_level, measured
 from quality.contract import Column, Table
-from sources.delimited import read_rows
+from sources.tabular import read_rows
 from sources.source import ParseError, RawFile, Source, Vintage
 from sources.values import parse_number
 

@@ -1,11 +1,10 @@
 """Whether an answer of the ACS API is what was asked for, and what to do where it is not."""
 
-import json
 import re
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
+import polars as pl
 import requests
 
 from sources.census_acs5.cells import table_of
@@ -18,8 +17,8 @@ _GET_A_KEY = (
 )
 _AGAIN = "Run again: the answer was probably cut off on its way."
 
-Areas = frozenset[tuple[str, ...]]
-"""Areas by the values of their geography columns."""
+Areas = frozenset[str | None]
+"""Areas by the values of their geography columns, joined by a bar."""
 
 
 class Judge:
@@ -76,30 +75,30 @@ class Judge:
             raise PassingError(str(failure))
 
     def _judge_table(self, fields: Sequence[str], geography: Sequence[str], body: bytes, says: str) -> Areas:
-        header: list[Any] = []
-        rows: list[Any] = []
-        columns: set[str] = set()
-        at: list[int] = []
-        try:
-            header, *rows = json.loads(body)
-            columns = set(header)
-            at = [header.index(name) for name in geography]
-        except (ValueError, TypeError):
-            at = []
-        if not at:
+        rows = _rows(body)
+        header = [] if rows is None else list(rows[0])
+        if rows is None or not set(geography) <= set(header):
             begins = says or self._hide(body[:2000].decode("utf-8", "replace"))[:80]
             raise self.error(f"expected a whole JSON array with {' and '.join(geography)}, got {begins!r}", _AGAIN)
-        if missing := [name for name in fields if name not in columns]:
+        if missing := [name for name in fields if name not in header]:
             raise self.error(f"the answer lacks {', '.join(missing)}", self._look(missing[0]))
-        if not rows:
+        if len(rows) == 1:
             raise self.error("the answer has a header and no rows", self._look())
-        for number, row in enumerate(rows, start=2):
-            if not isinstance(row, list) or len(row) != len(header):
-                size = len(row) if isinstance(row, list) else "no"
-                raise self.error(f"row {number} has {size} values under a header of {len(header)}", _AGAIN)
-        areas = frozenset(tuple(str(row[index]) for index in at) for row in rows)
-        if len(areas) != len(rows):
-            raise self.error(f"{len(rows)} rows stand for {len(areas)} areas", _AGAIN)
+        sizes = rows.list.len()
+        if (ragged := (sizes != len(header)).fill_null(True)).any():
+            number = int(ragged.arg_true()[0])
+            size = sizes[number]
+            raise self.error(
+                f"row {number + 1} has {'no' if size is None else size} values under a header of {len(header)}", _AGAIN
+            )
+        codes = (
+            rows[1:]
+            .to_frame("row")
+            .select(pl.concat_str([pl.col("row").list.get(header.index(name)) for name in geography], separator="|"))
+        )
+        areas = frozenset(codes.to_series().to_list())
+        if len(areas) != len(rows) - 1:
+            raise self.error(f"{len(rows) - 1} rows stand for {len(areas)} areas", _AGAIN)
         return areas
 
     def _hide(self, text: str) -> str:
@@ -114,3 +113,15 @@ class Judge:
         subject = "/subject" if group.startswith("S") else ""
         page = f"https://api.census.gov/data/{self.year}/acs/acs5{subject}/groups/{group}.html"
         return f"See what this vintage has at {page} and correct the cells that are declared or that indicators name."
+
+
+def _rows(body: bytes) -> pl.Series | None:
+    """The rows of a JSON array, the header first; None where the body is no such array.
+
+    Not by `json`: a nation's answers would be millions of Python objects, and threads would wait for each other.
+    """
+    try:
+        rows = pl.Series([body.decode("utf-8")]).str.json_decode(pl.List(pl.List(pl.String))).explode()
+    except (UnicodeDecodeError, pl.exceptions.PolarsError):
+        return None
+    return None if rows.is_empty() or rows[0] is None else rows

@@ -280,6 +280,20 @@ def test_a_chunk_that_does_not_fit_is_refused(
         fetch()
 
 
+def test_a_later_chunk_without_rows_is_refused_even_where_a_state_may_have_none(
+    publisher: Publisher, fetch: Callable[..., list[Fetched]]
+):
+    first = cells.chunks(cells.wanted(cells.DISTRICT, ()))[0][0]
+
+    def fault(asked: Asked, answer: Answer) -> Answer:
+        is_later = asked.query["for"] == "school district (unified):*" and f"{first}E" not in asked.query["get"]
+        return Answer(b"", status=204) if is_later else answer
+
+    publisher.fault = fault
+    with pytest.raises(SourceError, match=r"district_unified/97/part-02.json .*part 2 covers 0 areas and part 1 32"):
+        fetch()
+
+
 def test_a_wrong_key_and_an_unknown_cell_say_what_to_do(fetch: Callable[..., list[Fetched]]):
     with pytest.raises(SourceError, match=r"does not accept the key .*key_signup") as refused:
         fetch(key="another-key")

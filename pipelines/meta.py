@@ -1,5 +1,6 @@
 """The generated tables `meta.*`: what is published, from whom, by which rule, and what is absent."""
 
+import fnmatch
 import json
 from collections.abc import Sequence
 
@@ -202,7 +203,7 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
         ]),
         "corrections": (CORRECTIONS, [
             (c.id, s.id, c.kind, c.file, json.dumps(c.where), c.column, c.published, c.expected, c.why, c.evidence,
-             any((n.source_id, n.name) == (s.id, c.file) for n in snapshots))
+             any(n.source_id == s.id and fnmatch.fnmatchcase(n.name, c.file) for n in snapshots))
             for s in all_sources().values() for c in s.corrections
         ]),
     }  # fmt: skip

@@ -156,9 +156,9 @@ def the_run_that_was_started_in_the_page_succeeded(page: Page, ui: Ui, picture: 
     expect(page.get_by_text(f"{n_assets} assets", exact=True)).to_be_visible()
     expect(page.get_by_text("Errored (0)", exact=True)).to_be_visible()
     expect(page.get_by_text("RUN_SUCCESS", exact=True)).to_be_visible()
-    expect(page.locator(".chart-element[data-tooltip=landing__hud_pit]")).to_have_attribute(
-        "style", re.compile("green")
-    )
+    # Only the steps that fit into the window are drawn, and which those are depends on who was ready first.
+    expect(page.locator(".chart-element[data-tooltip][style*=green]").first).to_be_visible()
+    expect(page.locator(".chart-element[data-tooltip][style*=red]")).to_have_count(0)
     picture(page, "run")
     assert ui.runs() == ["SUCCESS"]
     assert one(ui, "SELECT count(*) > 0 FROM risk.priority") == [(True,)]

@@ -1,13 +1,14 @@
 """What HUD's two counts share: a workbook with a sheet a year, an area a row, a Total row, footnotes below it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from quality.contract import Table
 from sources import corrections
-from sources.source import Correction, ParseError, RawFile, Request
+from sources.source import Correction, ParseError, RawFile, Request, parsed_schema
 from sources.states import FIPS_BY_POSTAL, NAME_BY_FIPS
 from sources.values import parse_number
 from sources.workbook import Workbook
@@ -63,6 +64,27 @@ def years(file: RawFile) -> list[tuple[str, list[Row]]]:
     if not found:
         raise ParseError(file.label, f"must have a sheet for each year, but has {', '.join(book.sheet_names)}")
     return [(sheet, book.rows(sheet)) for sheet in found]
+
+
+def read_workbook(
+    file: RawFile, coc: Table, state: Table, read: Callable[[RawFile, Table, str, list[Row]], pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    """A workbook by CoC or by state, as its name says, one sheet a year.
+
+    Args:
+        read: one sheet of a table: its file, table, year and rows.
+
+    Raises:
+        ParseError: no sheet is of a year, or `read` refuses one.
+    """
+    table, level = (state, "state") if "by-State" in file.name else (coc, "coc")
+    sheets = [
+        read(file, table, year, rows)
+        .with_columns(vintage=pl.lit(file.vintage), period=pl.lit(year), geo_level=pl.lit(level))
+        .select(*parsed_schema(table))
+        for year, rows in years(file)
+    ]
+    return {table.key: pl.concat(sheets)}
 
 
 def titles(row: Row) -> list[str]:

@@ -8,7 +8,7 @@ import polars as pl
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VALUE_KINDS, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
 from sources import corrections, hud
-from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses, parsed_schema
+from sources.source import ParseError, RawFile, Request, Source, Vintage, fetch_addresses
 
 _FIRST_YEAR = "2007"
 _CORRECTIONS = corrections.load(Path(__file__).with_name("corrections.yaml"))
@@ -98,17 +98,12 @@ def _parse_sheet(file: RawFile, table: Table, sheet: str, rows: list[hud.Row]) -
             count=pl.when(_not_counted()).then(None).otherwise(pl.col("count")),
             count_kind=pl.when(_not_counted()).then(pl.lit("missing")).otherwise(pl.col("count_kind")),
         )
-    return read.with_columns(
-        vintage=pl.lit(file.vintage), period=pl.lit(sheet), geo_level=pl.lit("coc" if table is COC else "state")
-    )
+    return read
 
 
 def parse(file: RawFile) -> dict[str, pl.DataFrame]:
     """Read a workbook by CoC or by state, one sheet a year; judge each year against its Total."""
-    table = STATE if "by-State" in file.name else COC
-    columns = list(parsed_schema(table))
-    sheets = [_parse_sheet(file, table, year, rows).select(columns) for year, rows in hud.years(file)]
-    return {table.key: pl.concat(sheets)}
+    return hud.read_workbook(file, COC, STATE, _parse_sheet)
 
 
 def _addresses(vintage: str) -> list[Request]:

@@ -2,15 +2,13 @@
 
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 
-from models.engine.margins import Z90
-from models.engine.shrinkage import fit_prior, shrink
+from models.engine.defaults import SEED
+from models.engine.margins import Z90, reliability
+from models.engine.shrinkage import Posterior
 from models.geography.counties import COUNTY_VINTAGE, to_vintage, why_unmatched
 from models.indicators.indicator import BOUNDS, FRAME, AbsentError, Indicator, Inputs
-
-CV_GOOD, CV_USABLE = 0.12, 0.40
 
 
 class AbsentPart(NamedTuple):
@@ -66,21 +64,35 @@ def assemble(indicator: Indicator, tables: Inputs, counties: pl.DataFrame) -> tu
     return _finish(indicator, frame, "missing"), absent
 
 
+def posterior(indicator: Indicator, group: pl.DataFrame) -> Posterior:
+    """The posterior of an indicator with margins, over the areas of one period (value_direct, se).
+
+    The table and the indices draw from the same one, so that what is published is what is ranked.
+    """
+    direct, se = (group[name].cast(pl.Float64).to_numpy().astype(float) for name in ("value_direct", "se"))
+    lower, upper = BOUNDS[indicator.unit]
+    return Posterior(indicator.id, direct, se**2, seed=SEED, lower=lower, upper=upper)
+
+
 def _shrunken(indicator: Indicator, group: pl.DataFrame) -> pl.DataFrame:
     """Posterior means and intervals of one period; nothing that is modelled already is shrunk."""
-    direct = group["value"].cast(pl.Float64).to_numpy().astype(float)
-    variance = group["se"].cast(pl.Float64).to_numpy().astype(float) ** 2
-    prior = fit_prior(direct, variance) if indicator.error == "moe" else None
-    mean, sd, borrowed = shrink(direct, variance, prior)
-    lower, upper = BOUNDS[indicator.unit]
-    # Without a published error there is no interval: NaN becomes null below.
+    group = group.with_columns(value_direct=pl.col("value").cast(pl.Float64))
+    if indicator.error != "moe":
+        low, high = BOUNDS[indicator.unit]
+        half = Z90 * pl.col("se")
+        return group.with_columns(
+            value_lower=(pl.col("value_direct") - half).clip(low, high),
+            value_upper=(pl.col("value_direct") + half).clip(low, high),
+            share_borrowed=pl.when(pl.col("value").is_not_null()).then(0.0),
+        )
+    found = posterior(indicator, group).summary(seed=SEED)
+    # Without a published error there is no interval: NaN becomes null, and the value stands as it is.
     return group.with_columns(
-        pl.Series("value_direct", direct),
-        pl.Series("value", np.where(np.isfinite(mean), mean, direct)),
-        pl.Series("value_lower", np.clip(mean - Z90 * sd, lower, upper)),
-        pl.Series("value_upper", np.clip(mean + Z90 * sd, lower, upper)),
-        pl.Series("share_borrowed", np.where(np.isfinite(mean), borrowed, np.nan)),
-    ).with_columns(pl.col("value_direct", "value", "value_lower", "value_upper", "share_borrowed").fill_nan(None))
+        value=pl.Series(found.mean).fill_nan(None).fill_null(group["value_direct"]),
+        value_lower=pl.Series(found.lower).fill_nan(None),
+        value_upper=pl.Series(found.upper).fill_nan(None),
+        share_borrowed=pl.Series(found.share_borrowed).fill_nan(None),
+    )
 
 
 def _finish(indicator: Indicator, frame: pl.DataFrame, kind_of_null: str) -> pl.DataFrame:
@@ -88,9 +100,7 @@ def _finish(indicator: Indicator, frame: pl.DataFrame, kind_of_null: str) -> pl.
     if not groups:
         return indicator.table.empty()
     known = pl.col("value").is_not_null()
-    cv = pl.col("se") / pl.col("value_direct").abs()
-    usable = pl.when(pl.col("se").is_null() | (cv > CV_GOOD)).then(2).otherwise(1)
-    quality = pl.when(~known | (cv > CV_USABLE)).then(3).otherwise(usable)
+    quality = pl.when(~known).then(3).otherwise(reliability(pl.col("value_direct"), pl.col("se")).fill_null(2))
     shrunk = pl.col("share_borrowed").fill_null(0) > 0
     return indicator.table.conform(
         pl.concat(groups).with_columns(

@@ -171,11 +171,15 @@ def main() -> None:
         )
         _table(("areas", "truths", "SE", "SE/SD"), cells, ("posterior", "redraws"))
     if arguments.study in ("composite", "all"):
-        replicates = {123: 16, 500: 6, 3142: 2}
-        settings = [(0.4, rho, ratio) for rho in (0.0, 0.3, 0.6) for ratio in RATIOS] + [
-            (0.0, 0.3, 0.7),
-            (0.0, 0.6, 1.2),
-        ]
+        replicates = {123: 12, 500: 4, 3142: 2}
+        settings = (
+            [(0.4, 0.0, 0.7)]
+            + [(0.4, rho, ratio) for rho in (0.3, 0.6) for ratio in RATIOS]
+            + [
+                (0.0, 0.3, 0.7),
+                (0.0, 0.6, 1.2),
+            ]
+        )
         cells = (
             (
                 f"{n} | {kind} | {shared} | {rho} | {ratio}",

@@ -15,6 +15,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from models.engine.kernels import fill_normal, fill_uniform
+
 Vector = NDArray[np.float64]
 Draws = NDArray[np.float32]
 
@@ -23,9 +25,11 @@ MIN_AREAS = 5
 COMPONENTS = 3
 MIN_AREAS_FOR_MIXTURE = 30
 """Fewer areas than this cannot show a shape: the prior is a single normal distribution."""
-MAX_AREAS_IN_CHAIN = 4000
+MAX_AREAS_IN_CHAIN = 2000
 """The parameters of the prior are learnt from at most so many areas, chosen at random: more change nothing."""
 BURN_IN = 200
+AREAS_WITH_FRESH_PRIORS, DRAWS_EACH = 500, 10
+"""Up to so many areas every draw has a prior of its own; of more, the prior is known better and serves ten draws."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +50,23 @@ def _chain(y, v, means, variances, centre, spread, shape, scale, n_burn, thin, o
     """Gibbs sampler of the mixture's parameters; fills out (n_draws, components, 3) with weight, mean, variance."""
     n, k_all = y.size, means.size
     weights = np.full(k_all, 1.0 / k_all)
-    logs = np.empty(k_all)
+    distance, chance = np.empty(k_all), np.empty(k_all)
     truth = np.empty(n)
     group = np.empty(n, np.int64)
     for step in range(n_burn + thin * out.shape[0]):
         counts, sums, squares = np.zeros(k_all), np.zeros(k_all), np.zeros(k_all)
         for i in range(n):
-            best = -np.inf
+            least, mass = np.inf, 0.0
             for k in range(k_all):
-                total = v[i] + variances[k]
-                logs[k] = np.log(weights[k] + 1e-300) - 0.5 * np.log(total) - 0.5 * (y[i] - means[k]) ** 2 / total
-                best = max(best, logs[k])
-            mass = 0.0
+                distance[k] = 0.5 * (y[i] - means[k]) ** 2 / (v[i] + variances[k])
+                least = min(least, distance[k])
             for k in range(k_all):
-                logs[k] = np.exp(logs[k] - best)
-                mass += logs[k]
-            pick, k, reached = generator.random() * mass, 0, logs[0]
+                chance[k] = (weights[k] + 1e-300) * np.exp(least - distance[k]) / np.sqrt(v[i] + variances[k])
+                mass += chance[k]
+            pick, k, reached = generator.random() * mass, 0, chance[0]
             while pick > reached and k < k_all - 1:
                 k += 1
-                reached += logs[k]
+                reached += chance[k]
             kept = variances[k] / (variances[k] + v[i])
             truth[i] = means[k] + kept * (y[i] - means[k]) + np.sqrt(kept * v[i]) * generator.standard_normal()
             group[i] = k
@@ -88,47 +90,93 @@ def _chain(y, v, means, variances, centre, spread, shape, scale, n_burn, thin, o
                 out[row, k, 0], out[row, k, 1], out[row, k, 2] = weights[k], means[k], variances[k]
 
 
-@njit(cache=True, nogil=True)
-def _responsibilities(y, v, weights, means, variances, reached, centres, sds):  # type: ignore[no-untyped-def] # numba infers
-    """For each area: cumulated chance of each component, and the posterior mean and sd under it."""
-    k_all = weights.size
-    for i in range(y.size):
-        best = -np.inf
-        for k in range(k_all):
-            total = v[i] + variances[k]
-            log = np.log(weights[k] + 1e-300) - 0.5 * np.log(total) - 0.5 * (y[i] - means[k]) ** 2 / total
-            reached[i, k] = log
-            best = max(best, log)
-            kept = variances[k] / total
-            centres[i, k] = means[k] + kept * (y[i] - means[k])
-            sds[i, k] = np.sqrt(kept * v[i])
-        mass = 0.0
-        for k in range(k_all):
-            mass += np.exp(reached[i, k] - best)
-            reached[i, k] = mass
-        for k in range(k_all):
-            reached[i, k] /= mass
+@njit(cache=True, nogil=True, inline="always")
+def _exp(x):  # type: ignore[no-untyped-def] # numba infers
+    """Exponential of a float32 that is not above zero, from 2^whole and a Taylor series; loops over it vectorise."""
+    x = max(x, np.float32(-87.0)) * np.float32(1.4426950408889634)
+    whole = np.floor(x + np.float32(0.5))
+    t = (x - whole) * np.float32(0.6931471805599453)
+    series = np.float32(1 / 720)
+    for coefficient in (np.float32(1 / 120), np.float32(1 / 24), np.float32(1 / 6), np.float32(0.5)):
+        series = series * t + coefficient
+    series = (series * t + np.float32(1.0)) * t + np.float32(1.0)
+    return series * np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"nsz", "nnan", "contract"})
+def _responsibilities(y, v, prior, reached, centres, sds):  # type: ignore[no-untyped-def] # numba infers
+    """For one draw of the prior (components, 3), into (components, n): cumulated chances, posterior means and sds.
+
+    All in float32, area by area in the innermost loops, so that they vectorise.
+    """
+    n, k_all = y.size, prior.shape[0]
+    least, scale = np.empty(n, np.float32), np.empty((k_all, n), np.float32)
+    least[:] = np.inf
+    half, one = np.float32(0.5), np.float32(1.0)
+    for k in range(k_all):
+        weight, middle, between = np.float32(prior[k, 0] + 1e-30), np.float32(prior[k, 1]), np.float32(prior[k, 2])
+        for i in range(n):
+            inverse = one / (v[i] + between)
+            kept, away = between * inverse, y[i] - middle
+            distance = half * away * away * inverse
+            scale[k, i] = weight * np.sqrt(inverse)
+            reached[k, i] = distance
+            least[i] = distance if distance < least[i] else least[i]
+            centres[k, i] = middle + kept * away
+            sds[k, i] = np.sqrt(kept * v[i])
+    mass = np.zeros(n, np.float32)
+    for k in range(k_all):
+        for i in range(n):
+            mass[i] += scale[k, i] * _exp(least[i] - reached[k, i])
+            reached[k, i] = mass[i]
+    for k in range(k_all):
+        for i in range(n):
+            reached[k, i] /= mass[i]
+
+
+@njit(cache=True, nogil=True, fastmath={"nsz", "nnan"})
+def _pick(reached, centres, sds, picks, lower, upper, out):  # type: ignore[no-untyped-def] # numba infers
+    """One row: choose each area's component, scale its noise; nothing here is NaN, so that the loop vectorises."""
+    for i in range(out.size):
+        centre, sd = centres[0, i], sds[0, i]
+        for k in range(1, centres.shape[0]):
+            centre = centres[k, i] if picks[i] > reached[k - 1, i] else centre
+            sd = sds[k, i] if picks[i] > reached[k - 1, i] else sd
+        value = centre + sd * out[i]
+        value = value if value > lower else lower
+        out[i] = value if value < upper else upper
+
+
+@njit(cache=True, nogil=True, fastmath={"nsz", "nnan"})
+def _pick_of_three(reached, centres, sds, picks, lower, upper, out):  # type: ignore[no-untyped-def] # numba infers
+    """`_pick` with its inner loop written out, which is three times as fast."""
+    first, second = reached[0], reached[1]
+    c0, c1, c2, s0, s1, s2 = centres[0], centres[1], centres[2], sds[0], sds[1], sds[2]
+    for i in range(out.size):
+        pick = picks[i]
+        a, b, c = c0[i] + s0[i] * out[i], c1[i] + s1[i] * out[i], c2[i] + s2[i] * out[i]
+        value = a if pick <= first[i] else (b if pick <= second[i] else c)
+        value = value if value > lower else lower
+        out[i] = value if value < upper else upper
 
 
 @njit(cache=True, nogil=True)
-def _draw(y, v, prior, each, first, lower, upper, out, generator):  # type: ignore[no-untyped-def] # numba infers
-    """Posterior draws first, first + 1, ... into out (count, n)."""
+def _draw(y, v, prior, each, first, lower, upper, picks, out):  # type: ignore[no-untyped-def] # numba infers
+    """Posterior draws first, first + 1, ...; out (count, n) holds standard normals and receives them."""
     n, k_all = y.size, prior.shape[1]
-    reached, centres, sds = np.empty((n, k_all)), np.empty((n, k_all)), np.empty((n, k_all))
+    reached, centres, sds = (
+        np.empty((k_all, n), np.float32), np.empty((k_all, n), np.float32), np.empty((k_all, n), np.float32)
+    )  # fmt: skip
     at = -1
     for row in range(out.shape[0]):
         now = ((first + row) // each) % prior.shape[0]
         if now != at:
             at = now
-            _responsibilities(y, v, prior[at, :, 0], prior[at, :, 1], prior[at, :, 2], reached, centres, sds)
-        for i in range(n):
-            k = 0
-            if k_all > 1:
-                pick = generator.random()
-                while k < k_all - 1 and pick > reached[i, k]:
-                    k += 1
-            value = centres[i, k] + sds[i, k] * generator.standard_normal()
-            out[row, i] = min(max(value, lower), upper)
+            _responsibilities(y, v, prior[at], reached, centres, sds)
+        if k_all == 3:
+            _pick_of_three(reached, centres, sds, picks[row], lower, upper, out[row])
+        else:
+            _pick(reached, centres, sds, picks[row], lower, upper, out[row])
 
 
 def _usable(direct: Vector, variance: Vector) -> NDArray[np.bool_]:
@@ -182,6 +230,26 @@ class Shrunken:
     share_borrowed: Vector
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Areas that are drawn towards one prior: their positions, estimates, variances, and draws of its parameters.
+
+    The prior is (n_prior_draws, components, 3), or None: then each area stands for itself.
+    """
+
+    positions: NDArray[np.int64]
+    direct: Draws
+    variance: Draws
+    prior: Vector | None
+
+    def draw(self, first: int, each: int, lower: np.float32, upper: np.float32, picks: Draws, out: Draws) -> None:
+        """Turn standard normals (count, areas) into posterior draws, in place."""
+        if self.prior is None:
+            np.clip(self.direct + np.sqrt(self.variance) * out, lower, upper, out=out)
+        else:
+            _draw(self.direct, self.variance, self.prior, each, first, lower, upper, picks, out)
+
+
 class Posterior:
     """Posterior draws of one indicator (a Drawer).
 
@@ -213,49 +281,48 @@ class Posterior:
         self.direct, self.variance = direct.astype(float), variance.astype(float)
         self.lower, self.upper = lower, upper
         self._usable = _usable(self.direct, self.variance)
+        self._each = 1 if self.direct.size <= AREAS_WITH_FRESH_PRIORS else DRAWS_EACH
         self._parts = self._fit(seed, groups)
 
-    def _fit(self, seed: int, groups: NDArray | None) -> list[tuple[NDArray[np.int64], Vector | None]]:
-        """Positions of areas, and the prior (n_prior_draws, components, 3) that they are drawn towards."""
-
+    def _fit(self, seed: int, groups: NDArray | None) -> list["_Part"]:
         def prior(positions: NDArray[np.int64]) -> Vector | None:
-            # Few areas: a fresh prior for each draw. Many: their prior hardly varies, and each is used ten times.
-            n_prior = 1000 if self.direct.size <= MAX_AREAS_IN_CHAIN else 100
+            n_prior = 1000 // self._each
             fitted = fit_prior(self.direct[positions], self.variance[positions], seed=seed, n_draws=n_prior)
             return None if fitted is None else np.stack([fitted.weights, fitted.means, fitted.variances], axis=2)
 
+        def part(inside: NDArray[np.int64], towards: Vector | None) -> _Part:
+            direct, variance = (values[inside].astype(np.float32) for values in (self.direct, self.variance))
+            return _Part(inside, direct, variance, towards)
+
         positions = np.flatnonzero(self._usable)
         if groups is None:
-            return [(positions, prior(positions))]
+            return [part(positions, prior(positions))]
         labels = np.asarray(groups)[positions]
         parts, alone = [], []
         for label in np.unique(labels):
             inside = positions[labels == label]
             if inside.size >= MIN_AREAS:
-                parts.append((inside, prior(inside)))
+                parts.append(part(inside, prior(inside)))
             else:
                 alone.append(inside)
         if alone:
-            parts.append((np.concatenate(alone), prior(positions)))
+            parts.append(part(np.concatenate(alone), prior(positions)))
         return parts
 
     def draw(self, first: int, count: int, generator: np.random.Generator) -> Draws:
         """Draws first to first + count - 1, as (1, count, n) float32; NaN where an area has no estimate or no error."""
-        out = np.full((1, count, self.direct.size), np.nan, dtype=np.float32)
-        each = 1 if self.direct.size <= MAX_AREAS_IN_CHAIN else 10
-        for positions, prior in self._parts:
-            y, v = self.direct[positions], self.variance[positions]
-            if prior is None:
-                noise = generator.standard_normal((count, y.size))
-                out[0][:, positions] = np.clip(y + np.sqrt(v) * noise, self.lower, self.upper)
-                continue
-            part = np.empty((count, y.size), dtype=np.float32)
-            _draw(y, v, prior, each, first, self.lower, self.upper, part, generator)
-            if positions.size == self.direct.size:
-                out[0] = part
-            else:
-                out[0][:, positions] = part
-        return out
+        n = self.direct.size
+        noise, picks = np.empty((count, n), np.float32), np.empty((count, n), np.float32)
+        for fill, block in ((fill_normal, noise), (fill_uniform, picks)):
+            fill(int(generator.integers(2**64, dtype=np.uint64)), block)
+        is_whole = len(self._parts) == 1 and self._parts[0].positions.size == n
+        out = noise if is_whole else np.full((count, n), np.nan, dtype=np.float32)
+        for part in self._parts:
+            some, picked = (block if is_whole else block[:, part.positions] for block in (noise, picks))
+            part.draw(first, self._each, np.float32(self.lower), np.float32(self.upper), picked, some)
+            if not is_whole:
+                out[:, part.positions] = some
+        return out[None]
 
     def summary(self, *, n_draws: int = 1000, seed: int) -> Shrunken:
         """Mean, 90 % interval and borrowed share of each area, the first two from draws.
@@ -269,20 +336,20 @@ class Posterior:
         generator = np.random.Generator(np.random.SFC64(np.random.SeedSequence([seed, crc32(self.ids[0].encode())])))
         draws = self.draw(0, n_draws, generator)[0]
         borrowed = np.where(self._usable, 0.0, np.nan)
-        for positions, prior in self._parts:
+        for part in self._parts:
+            y, v, prior = part.direct, part.variance, part.prior
             if prior is None:
                 continue
-            y, v = self.direct[positions], self.variance[positions]
             some = prior[:: max(1, prior.shape[0] // 100)]
-            reached, centres, sds = (np.empty((y.size, prior.shape[1])) for _ in range(3))
+            reached, centres, sds = (np.empty((prior.shape[1], y.size), np.float32) for _ in range(3))
             followed = np.zeros(y.size)
             for one in some:
-                _responsibilities(y, v, one[:, 0], one[:, 1], one[:, 2], reached, centres, sds)
-                chance = np.diff(reached, axis=1, prepend=0.0)
-                centre = (chance * centres).sum(axis=1)
-                spread = (chance * (sds**2 + (centres - centre[:, None]) ** 2)).sum(axis=1)
+                _responsibilities(y, v, one, reached, centres, sds)
+                chance = np.diff(reached, axis=0, prepend=0.0)
+                centre = (chance * centres).sum(axis=0)
+                spread = (chance * (sds**2 + (centres - centre) ** 2)).sum(axis=0)
                 followed += np.divide(spread, v, out=np.ones_like(v), where=v > 0)
-            borrowed[positions] = np.clip(1 - followed / len(some), 0, 1)
+            borrowed[part.positions] = np.clip(1 - followed / len(some), 0, 1)
         mean, lower, upper = (np.full(n, np.nan) for _ in range(3))
         known = draws[:, self._usable]
         mean[self._usable] = known.mean(axis=0, dtype=np.float64)

@@ -91,7 +91,7 @@ def test_few_areas_are_left_alone_and_exact_ones_borrow_nothing():
     assert found.upper - found.lower == pytest.approx(2 * norm.ppf(0.95), rel=0.1)
     direct, variance = np.arange(50, dtype=float), np.where(np.arange(50) % 2, 4.0, 0.0)
     exact = Posterior("a", direct, variance, seed=SEED).summary(seed=SEED)
-    assert exact.mean[::2] == pytest.approx(direct[::2])
+    assert exact.mean[::2] == pytest.approx(direct[::2], abs=1e-5)
     assert (exact.share_borrowed[::2] == 0).all()
     assert exact.share_borrowed[1::2].mean() > 0.01
 
@@ -113,7 +113,8 @@ def test_missing_areas_stay_missing_and_do_not_disturb_the_others():
     found = Posterior("a", *holed, seed=SEED).summary(seed=SEED)
     assert np.isnan(found.mean[-2:]).all()
     assert np.isnan(found.share_borrowed[-2:]).all()
-    assert found.mean[:-2] == pytest.approx(whole.mean)
+    assert found.mean[:-2] == pytest.approx(whole.mean, abs=0.1)
+    assert found.share_borrowed[:-2] == pytest.approx(whole.share_borrowed)
 
 
 def test_an_area_is_drawn_towards_its_own_group_where_that_is_large_enough():

@@ -32,7 +32,7 @@ lint: setup ## style, types, who may import whom, and whether the definitions lo
 check: lint test
 
 bench: setup ## ratios against the named peers, in one run
-	$(BIN)/python benchmarks/bench_scores.py
+	$(BIN)/python -m benchmarks.bench_engine
 	$(BIN)/python benchmarks/bench_acs_api.py
 	$(BIN)/python benchmarks/bench_acs_bulk.py
 

@@ -7,12 +7,14 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from models.engine.defaults import N_DRAWS, SEED
 from models.geography import published as crosswalks
 from models.geography.counties import COUNTY_VINTAGE
 from models.indicators.assemble import AbsentPart, assemble
 from models.indicators.indicator import Indicator, all_indicators
-from models.indices.scores import N_DRAWS, SEED, score, score_table
+from models.indices.assess import COMPARISON, assess
 from models.indices.spec import IndexSpec, all_indices
+from models.indices.tables import index_tables
 from pipelines import ingest, plots
 from pipelines.home import Home, catalogue
 from pipelines.http import HttpFetcher
@@ -254,50 +256,53 @@ def leaf_members(spec: IndexSpec, specs: Mapping[str, IndexSpec]) -> list[str]:
     return leaves
 
 
-def _risk_asset(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
-    table = score_table(spec)
+def _risk_assets(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
+    tables = index_tables(spec)
+    scores, *others = tables
     leaves = leaf_members(spec, all_indices())
     values = [(f"indicator.{leaf}", "value") for leaf in leaves]
-    reads = [*(f"indicator.{leaf}" for leaf in leaves), COUNTIES]
-    asset_spec = _spec(
-        table,
-        [asset_key(key) for key in reads],
-        {"polars", "numpy"},
-        {"score": values, "rank": values, "percentile": values},
-    )
+    read = list(dict.fromkeys((*leaves, COMPARISON)))
+    deps = [asset_key(key) for key in (*(f"indicator.{name}" for name in read), COUNTIES)]
+    specs = [
+        _spec(scores, deps, {"polars", "numpy"}, {"score": values, "rank": values, "percentile": values}),
+        *(_spec(table, deps, {"polars", "numpy"}) for table in others),
+    ]
 
-    @dg.multi_asset(name=f"risk_{spec.id}", specs=[asset_spec])
-    def rank() -> dg.MaterializeResult:
+    @dg.multi_asset(name=f"risk_{spec.id}", specs=specs)
+    def rank() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
         counties = counties_of(home)
-        frame, absent = score(
+        found = assess(
             spec,
             all_indices(),
             all_indicators(),
-            {leaf: home.tables.read(f"indicator.{leaf}") for leaf in leaves},
+            {name: home.tables.read(f"indicator.{name}") for name in read},
             counties,
             home.settings.region.select(counties),
             is_simulated=home.settings.is_simulated,
         )
-        stored = home.tables.write(table, frame, absent)
-        top = stored.drop_nulls("rank").sort("rank").head(20)
-        svg = plots.rank_intervals(
-            list(top.select("geo_name", "rank", "rank_p05", "rank_p95").iter_rows()),
-            int(stored["n_ranked"].max() or 0),  # type: ignore[arg-type]
-            f"{spec.title}: rank with 90 % interval, {home.settings.region.title}",
-            is_simulated=home.settings.is_simulated,
-        )
-        return _result(
-            home,
-            table,
-            stored,
-            absent,
-            ranks=dg.MetadataValue.md(plots.as_markdown(svg, f"{spec.title}: ranks with 90 % intervals")),
-            n_draws=N_DRAWS,
-            seed=SEED,
-        )
+        frames = (found.scores, found.drivers, found.audit)
+        for table, frame in zip(tables, frames, strict=True):
+            absent = found.absent if table is scores else []
+            shown: dict[str, Any] = {}
+            if table is scores:
+                shown = {"ranks": _rank_plot(home, spec, frame), "n_draws": N_DRAWS, "seed": SEED}
+            elif frame is found.audit:
+                shown = {"page": dg.MetadataValue.md(found.page)}
+            yield _result(home, table, home.tables.write(table, frame, absent), absent, **shown)
 
     return rank
+
+
+def _rank_plot(home: Home, spec: IndexSpec, scores: pl.DataFrame) -> dg.MarkdownMetadataValue:
+    top = scores.drop_nulls("rank").sort("rank").head(20)
+    svg = plots.rank_intervals(
+        list(top.select("geo_name", "rank", "rank_p05", "rank_p95").iter_rows()),
+        int(scores["n_ranked"].max() or 0),  # type: ignore[arg-type]
+        f"{spec.title}: rank with 90 % interval, {home.settings.region.title}",
+        is_simulated=home.settings.is_simulated,
+    )
+    return dg.MetadataValue.md(plots.as_markdown(svg, f"{spec.title}: ranks with 90 % intervals"))
 
 
 def _warehouse_asset(home: Home) -> dg.AssetsDefinition:
@@ -334,6 +339,6 @@ def build_assets(home: Home) -> list[dg.AssetsDefinition]:
         *(_core_assets(home, source) for source in all_sources().values()),
         _geography_asset(home),
         *(_indicator_asset(home, indicator) for indicator in all_indicators().values()),
-        *(_risk_asset(home, spec) for spec in all_indices().values()),
+        *(_risk_assets(home, spec) for spec in all_indices().values()),
         _warehouse_asset(home),
     ]

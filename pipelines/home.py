@@ -6,8 +6,8 @@ from pathlib import Path
 
 from models.geography import published as crosswalks
 from models.indicators.indicator import all_indicators
-from models.indices.scores import score_table
 from models.indices.spec import all_indices
+from models.indices.tables import index_tables
 from pipelines.landing import Landing
 from pipelines.settings import Settings
 from pipelines.tables import TableStore
@@ -20,7 +20,7 @@ def catalogue() -> dict[str, Table]:
     tables = [table for _, table in core_tables().values()]
     tables += [crosswalks.CROSSWALK, crosswalks.UNMATCHED]
     tables += [indicator.table for indicator in all_indicators().values()]
-    tables += [score_table(spec) for spec in all_indices().values()]
+    tables += [table for spec in all_indices().values() for table in index_tables(spec)]
     return {table.key: table for table in tables}
 
 

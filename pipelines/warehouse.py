@@ -18,9 +18,10 @@ import duckdb
 import polars as pl
 
 from atlas import summary
+from models.engine.defaults import N_DRAWS, SEED
 from models.indicators.indicator import VALUES, all_indicators
-from models.indices.scores import N_DRAWS, SCORES, SEED
 from models.indices.spec import all_indices
+from models.indices.tables import UNIONS, index_table
 from pipelines import meta
 from pipelines.files import sync_folder
 from pipelines.home import Home, catalogue
@@ -35,10 +36,13 @@ STORAGE_VERSION = "v1.0.0"
 KEEP = 5
 CURRENT = summary.CURRENT.name  # the atlas, which reads nothing else, says where the file is
 _FILE = re.compile(r"^headwaters-(\d{6})\.duckdb$")
-_VIEWS = {
-    VALUES.key: (VALUES, lambda: [f"indicator.{name}" for name in all_indicators()]),
-    SCORES.key: (SCORES, lambda: [f"risk.{name}" for name in all_indices()]),
-}
+
+
+def views() -> list[tuple[Table, list[str]]]:
+    """Each published union, and the keys of the tables that it unites."""
+    united = [(VALUES, [indicator.table.key for indicator in all_indicators().values()])]
+    united += [(union, [index_table(union, spec).key for spec in all_indices().values()]) for union in UNIONS]
+    return united
 
 
 class PublishError(Exception):
@@ -134,8 +138,8 @@ def _build(
 ) -> Release:
     simulated = home.settings.is_simulated
     published = list(catalogue().values())
-    views = [view for view, _ in _VIEWS.values()]
-    generated = meta.build(home, checks, [*published, *views, *meta.STATIC])
+    united = views()
+    generated = meta.build(home, checks, [*published, *(view for view, _ in united), *meta.STATIC])
     connection = duckdb.connect()
     try:
         connection.execute(f"ATTACH {_literal(str(path))} AS warehouse (STORAGE_VERSION '{STORAGE_VERSION}')")
@@ -144,9 +148,9 @@ def _build(
             connection.execute(f"CREATE SCHEMA {schema}")
         for table in published:
             _load(connection, table, frames[table.key])
-        for key, (view, parts) in _VIEWS.items():
-            union = " UNION ALL BY NAME ".join(f"SELECT * FROM {part}" for part in parts())
-            connection.execute(f"CREATE VIEW {key} AS {union}")
+        for view, parts in united:
+            union = " UNION ALL BY NAME ".join(f"SELECT * FROM {part}" for part in parts)
+            connection.execute(f"CREATE VIEW {view.key} AS {union}")
             _describe(connection, view, "VIEW", is_simulated=simulated)
         for table, frame in generated.values():
             _load(connection, table, frame)
@@ -154,7 +158,7 @@ def _build(
         # Last, so that it can prove every other table whole.
         others = [*published, *(table for table in meta.STATIC if table is not meta.TABLES)]
         rows = []
-        for table in [*others, *views]:
+        for table in [*others, *(view for view, _ in united)]:
             count, checksum = connection.execute(checksum_sql(table.key)).fetchall()[0]
             rows.append((table.key, table.title, table.description, ", ".join(table.primary_key), count, checksum))
         _load(connection, meta.TABLES, pl.DataFrame(rows, schema=meta.TABLES.column_names, orient="row"))

@@ -315,9 +315,10 @@ def corrected_dissimilarity(
     most likely true difference given its absolute value (the density correction of Allen et al. 2015,
     Econom. J. 18:40). Without margins s is binomial, as theirs; with margins it is the survey's. Units whose
     difference is less than s add nothing. The density correction was chosen over the bootstrap correction
-    2 D - mean(D*): on tracts of real counties with margins of the real size both remove eight tenths of the bias or more
-    (0.05 at 1,000 to 2,500 members), it has the smaller mean square error, and it needs no draws. The
-    standard error is the spread of the corrected value over redraws; 1.645 of them cover 0.85 to 0.90.
+    2 D - mean(D*): on tracts of real counties with margins of the real size both remove eight tenths of
+    the bias or more (0.05 at 1,000 to 2,500 members), its mean square error is no greater, and it needs no
+    draws. The standard error is the spread of the corrected value over redraws; 1.645 of them cover 0.85
+    to 0.90 of truths.
 
     What remains: where the groups are in truth spread evenly, about half of the excess stays (0.11 of 0.22 at
     1,000 to 2,500 members), because no single unit shows its sign; `corrected_theil_h` is nearly unbiased there.

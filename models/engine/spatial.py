@@ -4,12 +4,12 @@ Do not use them on an index whose inputs were spatially smoothed (shrunk towards
 with a spatial term) without saying so beside the result: the smoothing itself makes neighbours alike. An
 index shrunk towards all areas alike is no such index.
 
-The statistics are PySAL's (esda). The permutation test is ours, because esda's is wrong where values
-tie: its p, one-sided up to 2.9, counts ties as beyond the observed value in one tail only, so that of
-pure noise with four zeros in five 20 to 30 % of units fall under p = 0.05 after doubling. Here ties count
-in both tails, and p = min(1, 2 min(tails)). Where nothing ties, the two agree. Given the unit's own value
-both statistics rise or fall with the sum of its neighbours' values alone, so that they have the same
-permutation p: they differ in how they name a unit, and Gi* has an analytic z as well.
+The statistics are PySAL's (esda). The permutation test is ours, because that of esda 2.9 is wrong where
+values tie: it counts ties as beyond the observed value in one tail only, so that of pure noise with four
+zeros in five up to 30 % of units fall under p = 0.05, after doubling its one-sided p. Here ties count in
+both tails, and p = min(1, 2 min(tails)), whatever the version of esda. Where nothing ties, the two agree.
+Given the unit's own value both statistics rise or fall with the sum of its neighbours' values alone, so
+that they have the same permutation p: they differ in how they name a unit, and Gi* has an analytic z too.
 
 Sources: Anselin 1995, Geogr. Anal. 27:93 (Local Moran, conditional permutation, classes); Getis & Ord
 1992, Geogr. Anal. 24:189, and Ord & Getis 1995, Geogr. Anal. 27:286 (Gi* and its z); Benjamini &

@@ -1,126 +1,169 @@
-"""Read and judge index declarations before anything is computed."""
+"""Read and judge the project's own indices before anything is computed.
+
+One schema serves these (`models/indices/*.yaml`, whose members are indicators) and the index of any
+table (`headwaters index`, whose members are columns): `declared` holds what they share. An error
+names the file, the line and the key.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from models.engine.tree import Node, Recipe, TreeError
+from models.engine.tree import judge as judge_tree
 from models.indicators.indicator import Indicator, all_indicators
+from models.indices.declared import (
+    COMMON_KEYS,
+    OF_TABLES,
+    OWN_MEMBER_KEYS,
+    OWN_ONLY,
+    TABLE_MEMBER_KEYS,
+    TABLE_ONLY,
+    Declared,
+    Leaf,
+    grow,
+    read_approved_by,
+    read_groups,
+    read_parent,
+    read_recipe,
+    read_sensitivity,
+)
+from models.indices.yaml_lines import DeclarationError, Entry, nearest, read
 
-NORMALISATIONS = ("percentile",)
-AGGREGATIONS = ("arithmetic",)
-MISSING = ("impute",)
 POPULATIONS = ("national",)
 DEFAULT_MAX_AGE = 5
 # From the smallest area to the largest: a figure known only for a larger area ranks no smaller one.
 _SIZE = {"tract": 0, "school_district": 1, "county": 2, "coc": 3, "state": 4, "us": 5}
-_INDEX_KEYS = {
-    "id",
-    "title",
-    "question",
-    "geo_level",
-    "reference_year",
-    "reference_population",
-    "normalisation",
-    "aggregation",
-    "missing",
-    "min_coverage",
-    "members",
+_NEEDED = (
+    "id", "title", "question", *OWN_ONLY, "normalisation", "aggregation", "missing", "min_coverage", "members",
     "approved_by",
-}
-_MEMBER_KEYS = {"indicator", "index", "weight", "max_age_years", "rationale"}
-
-
-class DeclarationError(ValueError):
-    """An index declaration that cannot be computed or must not be; says which key and why."""
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class MemberSpec:
-    """An indicator or an index inside an index."""
+    """An indicator or an index inside one of the project's own indices."""
 
     id: str
     is_index: bool
     weight: float
     max_age_years: int
     rationale: str
+    parent: str | None = None
 
 
-@dataclass(frozen=True)
-class IndexSpec:
-    """A validated declaration."""
+@dataclass(frozen=True, kw_only=True)
+class IndexSpec(Declared):
+    """A validated declaration of one of the project's own indices.
 
-    id: str
-    title: str
-    question: str
+    `tree` holds its own members as leaves, all of direction +1; `full_tree` puts in directions and
+    inner indices.
+    """
+
     geo_level: str
     reference_year: int
     reference_population: str
-    normalisation: str
-    aggregation: str
-    missing: str
-    min_coverage: float
     members: tuple[MemberSpec, ...]
-    approved_by: str | None
 
     @property
     def is_composite(self) -> bool:
         return any(member.is_index for member in self.members)
 
 
-def _member(where: str, entry: Any) -> MemberSpec:
-    if not isinstance(entry, Mapping):
-        raise DeclarationError(f"{where}: must be a mapping with indicator or index, weight and rationale")
-    unknown = set(entry) - _MEMBER_KEYS
-    if unknown:
-        raise DeclarationError(f"{where}: unknown key {', '.join(sorted(unknown))}")
-    if ("indicator" in entry) == ("index" in entry):
-        raise DeclarationError(f"{where}: names either an indicator or an index")
-    name = entry.get("indicator") or entry.get("index")
-    weight = entry.get("weight")
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < float("inf"):
-        raise DeclarationError(f"{where} ({name}): weight must be a positive number, not {weight!r}")
-    age = entry.get("max_age_years", DEFAULT_MAX_AGE)
+def _own_member(entry: Entry, position: int, item: Any) -> MemberSpec:
+    number = f"member {position + 1}"
+    if not isinstance(item, Mapping):
+        raise entry.error(
+            f"{number}: must be a mapping with indicator or index, weight and rationale", "members", position
+        )
+    name = item.get("indicator") or item.get("index")
+    member = entry.at(item, "members", position, label=f"{number} ({name})" if name else number)
+    member.only(OWN_MEMBER_KEYS, dict.fromkeys(TABLE_MEMBER_KEYS, OF_TABLES))
+    if ("indicator" in item) == ("index" in item):
+        raise member.error("names either an indicator or an index")
+    name = member.text("index" if "index" in item else "indicator")
+    member.need("weight")
+    age = item.get("max_age_years", DEFAULT_MAX_AGE)
     if isinstance(age, bool) or not isinstance(age, int) or age < 0:
-        raise DeclarationError(f"{where} ({name}): max_age_years must be a whole number of years, not {age!r}")
-    if not str(entry.get("rationale") or "").strip():
-        raise DeclarationError(f"{where} ({name}): needs a rationale, because outsiders review it")
-    return MemberSpec(str(name), "index" in entry, float(weight), age, str(entry["rationale"]))
+        raise member.error(f"max_age_years must be a whole number of years, not {age!r}", "max_age_years")
+    if not str(item.get("rationale") or "").strip():
+        raise member.error("needs a rationale, because outsiders review it", "rationale")
+    return MemberSpec(
+        id=name,
+        is_index="index" in item,
+        weight=member.number("weight", above=0),
+        max_age_years=age,
+        rationale=str(item["rationale"]),
+        parent=read_parent(member, entry.data["id"]),
+    )
 
 
 def read_index(entry: Any, where: str) -> IndexSpec:
-    """Read one declaration, on its own.
+    """Read one declaration of the project's own, on its own.
+
+    Args:
+        entry: a mapping, or an `Entry`, which knows its lines.
+        where: the file, as errors name it.
 
     Raises:
         DeclarationError: a key is missing, unknown or has a value that cannot be used.
     """
-    if not isinstance(entry, Mapping):
-        raise DeclarationError(f"{where}: must be a mapping")
-    missing, unknown = _INDEX_KEYS - set(entry), set(entry) - _INDEX_KEYS
-    if missing or unknown:
-        raise DeclarationError(f"{where}: keys missing: {sorted(missing)}; unknown: {sorted(unknown)}")
-    for key, allowed in (
-        ("normalisation", NORMALISATIONS),
-        ("aggregation", AGGREGATIONS),
-        ("missing", MISSING),
-        ("reference_population", POPULATIONS),
-        ("geo_level", tuple(_SIZE)),
-    ):
-        if entry[key] not in allowed:
-            raise DeclarationError(f"{where}: {key} {entry[key]!r} is none of {', '.join(allowed)}")
-    coverage = entry["min_coverage"]
-    if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 < coverage <= 1:
-        raise DeclarationError(f"{where}: min_coverage must lie above 0 and at most at 1, not {coverage!r}")
-    if not isinstance(entry["reference_year"], int):
-        raise DeclarationError(f"{where}: reference_year must be a year, not {entry['reference_year']!r}")
-    if not isinstance(entry["members"], list) or not entry["members"]:
-        raise DeclarationError(f"{where}: needs at least one member")
-    members = tuple(_member(f"{where}: member {n}", item) for n, item in enumerate(entry["members"], start=1))
-    return IndexSpec(**{**entry, "min_coverage": float(coverage), "members": members})
+    if not isinstance(entry, Entry):
+        if not isinstance(entry, Mapping):
+            raise DeclarationError(f"{where}: must be a mapping")
+        entry = Entry(entry, where)
+    entry.only((*COMMON_KEYS, *OWN_ONLY), dict.fromkeys(TABLE_ONLY, OF_TABLES))
+    entry.need(*_NEEDED)
+    name = entry.text("id")
+    year = entry.data["reference_year"]
+    if isinstance(year, bool) or not isinstance(year, int):
+        raise entry.error(f"reference_year must be a year, not {year!r}", "reference_year")
+    recipe = read_recipe(entry, Recipe())
+    members = tuple(_own_member(entry, position, item) for position, item in enumerate(entry.items("members")))
+    groups = read_groups(entry, recipe)
+    tree = grow(entry, name, recipe, groups, [Leaf(Node(m.id, m.weight), m.parent) for m in members])
+    return IndexSpec(
+        id=name,
+        title=entry.text("title"),
+        question=entry.text("question"),
+        geo_level=entry.choice("geo_level", tuple(_SIZE)),
+        reference_year=year,
+        reference_population=entry.choice("reference_population", POPULATIONS),
+        recipe=recipe,
+        members=members,
+        groups=groups,
+        sensitivity=read_sensitivity(entry, recipe, tree),
+        approved_by=read_approved_by(entry),
+        tree=tree,
+    )
+
+
+def full_tree(spec: IndexSpec, specs: Mapping[str, IndexSpec], directions: Mapping[str, int]) -> Node:
+    """The tree of an index down to the indicators.
+
+    Args:
+        specs: every index by id, for those that are members.
+        directions: of the indicators by id, +1 or -1.
+
+    Raises:
+        DeclarationError: methods and directions do not go together.
+    """
+    inner = {member.id: full_tree(specs[member.id], specs, directions) for member in spec.members if member.is_index}
+
+    def fill(node: Node) -> Node:
+        if not node.is_leaf:
+            return replace(node, children=tuple(fill(child) for child in node.children))
+        if node.id in inner:
+            return replace(inner[node.id], weight=node.weight)
+        return replace(node, direction=directions[node.id])
+
+    try:
+        return judge_tree(fill(spec.tree))
+    except TreeError as error:
+        raise DeclarationError(f"{spec.id}: {error}") from None
 
 
 def judge(specs: Iterable[IndexSpec], indicators: Mapping[str, Indicator]) -> None:
@@ -141,7 +184,8 @@ def judge(specs: Iterable[IndexSpec], indicators: Mapping[str, Indicator]) -> No
                 continue
             indicator = indicators.get(member.id)
             if indicator is None:
-                raise DeclarationError(f"{spec.id}: indicator {member.id} is not declared")
+                hint = nearest(member.id, indicators)
+                raise DeclarationError(f"{spec.id}: indicator {member.id} is not declared{hint}")
             if _SIZE[indicator.native_level] > _SIZE[spec.geo_level]:
                 raise DeclarationError(
                     f"{spec.id}: {member.id} is known only by {indicator.native_level}: a value of a larger area "
@@ -156,7 +200,9 @@ def judge(specs: Iterable[IndexSpec], indicators: Mapping[str, Indicator]) -> No
         raise DeclarationError(
             f"a member belongs to exactly one index, but {', '.join(sorted(twice))} stands in several places"
         )
-    in_order(by_id)
+    directions = {name: indicator.direction for name, indicator in indicators.items()}
+    for spec in in_order(by_id):
+        full_tree(spec, by_id, directions)
 
 
 def in_order(by_id: Mapping[str, IndexSpec]) -> list[IndexSpec]:
@@ -190,9 +236,10 @@ def all_indices() -> dict[str, IndexSpec]:
     """
     specs = []
     for path in sorted(Path(__file__).parent.glob("*.yaml")):
-        spec = read_index(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+        entry = read(path.read_text(encoding="utf-8"), path.name)
+        spec = read_index(entry, path.name)
         if spec.id != path.stem:
-            raise DeclarationError(f"{path.name}: declares the id {spec.id!r}; file and id are one name")
+            raise entry.error(f"declares the id {spec.id!r}; file and id are one name", "id")
         specs.append(spec)
     judge(specs, all_indicators())
     return {spec.id: spec for spec in in_order({spec.id: spec for spec in specs})}

@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 
 from models.indicators.indicator import VALUES, all_indicators
-from models.indices.scores import SCORES
 from models.indices.spec import all_indices
+from models.indices.tables import UNIONS, index_table
 from pipelines import meta, warehouse
 from pipelines.home import Home, catalogue
 from pipelines.settings import resolve
@@ -25,7 +25,7 @@ from quality.contract import ContractError
 
 CHANGED = "core.acf_afcars_state"
 META = [table.key for table in meta.STATIC]
-VIEWS = [VALUES.key, SCORES.key]
+VIEWS = [VALUES.key, *(union.key for union in UNIONS)]
 
 
 def copy_of(sample_home: Path, target: Path) -> Home:
@@ -255,7 +255,7 @@ def test_every_table_view_and_column_has_a_comment(published: duckdb.DuckDBPyCon
     ).fetchall()
     declared = {
         (table.key, column.name): column.description
-        for table in [*catalogue().values(), *meta.STATIC, VALUES, SCORES]
+        for table in [*catalogue().values(), *meta.STATIC, VALUES, *UNIONS]
         for column in table.columns
     }
     assert {(table, column) for table, column, _ in columns} == set(declared)
@@ -283,7 +283,7 @@ def test_every_meta_table_is_filled(published: duckdb.DuckDBPyConnection):
 def test_views_are_the_unions_of_their_parts(published: duckdb.DuckDBPyConnection):
     for view, parts in (
         (VALUES.key, [f"indicator.{name}" for name in all_indicators()]),
-        (SCORES.key, [f"risk.{name}" for name in all_indices()]),
+        *((union.key, [index_table(union, spec).key for spec in all_indices().values()]) for union in UNIONS),
     ):
         everything = sorted((row for part in parts for row in published.execute(f"FROM {part}").fetchall()), key=str)
         assert len(everything) > len(parts)

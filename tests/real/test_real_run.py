@@ -8,7 +8,7 @@ import pytest
 from models.geography.counties import COUNTY_VINTAGE
 from models.indicators.assemble import assemble
 from models.indicators.indicator import all_indicators
-from models.indices.scores import score
+from models.indices.assess import assess
 from models.indices.spec import all_indices
 from pipelines.home import Home, catalogue
 from pipelines.settings import resolve
@@ -142,10 +142,10 @@ def test_the_order_of_counties_inside_a_coc_does_not_depend_on_the_coc_count(reg
     tables["core.hud_pit_coc"] = tables["core.hud_pit_coc"].clear()
     values = {name: assemble(one, tables, counties)[0] for name, one in all_indicators().items()}
     assert values["homeless_people_count"].is_empty()
-    frame, _ = score(
+    frame = assess(
         all_indices()["priority"], all_indices(), all_indicators(), values, counties,
         home.settings.region.select(counties), is_simulated=False,
-    )  # fmt: skip
+    ).scores  # fmt: skip
     inside = (
         "geo_id IN (SELECT county_id FROM core.coc_county_crosswalk WHERE coc_id = 'MO-606' AND population_share = 1)"
     )

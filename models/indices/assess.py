@@ -1,0 +1,249 @@
+"""From indicator values and a declaration to everything that an index publishes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.engine.audit import About, Evidence, Ranking, audit_page, audit_rows
+from models.engine.coherence import coherence, links
+from models.engine.defaults import N_DRAWS, SEED
+from models.engine.evaluate import Evaluator
+from models.engine.explain import drivers
+from models.engine.rank_sets import rank_sets
+from models.engine.ranks import TOP, RankSummary, summarise
+from models.engine.simulate import Simulation, simulate
+from models.engine.tiers import tiers
+from models.geography.counties import COUNTY_VINTAGE, national
+from models.indicators.assemble import AbsentPart
+from models.indicators.indicator import Indicator
+from models.indices.members import Members, gather
+from models.indices.spec import IndexSpec, full_tree
+from models.indices.tables import AUDIT, DRIVERS, SCORES, index_table
+from quality.contract import Table
+
+COVERAGE_GOOD = 0.8
+COMPARISON = "child_poverty_share"
+"""Every index is shown with its rank correlation with this indicator alone, and with what it adds to it."""
+THREADS = 2
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What one index publishes; each frame as its table declares, and the audit as a page in Markdown."""
+
+    scores: pl.DataFrame
+    drivers: pl.DataFrame
+    audit: pl.DataFrame
+    page: str
+    absent: list[AbsentPart]
+
+
+class _Index:
+    """One index over the reference population: the tree, its members, its draws."""
+
+    def __init__(
+        self,
+        spec: IndexSpec,
+        specs: Mapping[str, IndexSpec],
+        indicators: Mapping[str, Indicator],
+        values: Mapping[str, pl.DataFrame],
+        population: pl.DataFrame,
+        n_draws: int,
+        seed: int,
+    ) -> None:
+        self.spec, self.indicators, self.population = spec, indicators, population
+        self.members: Members = gather(spec, specs, indicators, values, population)
+        self.tree = full_tree(spec, specs, {name: one.direction for name, one in indicators.items()})
+        self.evaluator = Evaluator(self.tree, self.members.points)
+        self.simulation: Simulation = simulate(
+            self.evaluator, self.members.drawers, n_draws=n_draws, seed=seed, threads=THREADS
+        )
+        self.score = self.simulation.score_mean[spec.id]
+        direct = Evaluator(self.tree, self.members.direct)
+        self.direct = direct.point().scores[spec.id][0]
+        # Joint sets hold for unshrunken scores and their own errors (Klein, Wright & Wieczorek 2020).
+        redrawn = simulate(direct, self.members.redraws, n_draws=n_draws, seed=seed, threads=THREADS).draws
+        self.direct_se = redrawn.std(axis=0, dtype=np.float64)
+        self.is_scored: Mask = np.isfinite(self.score)
+
+    def about(self) -> dict[str, About]:
+        found = {}
+        for name, period in self.members.periods.items():
+            one = self.indicators[name]
+            found[name] = About(one.title, ", ".join(one.tables), period, one.reference)
+        return found
+
+
+def assess(
+    spec: IndexSpec,
+    specs: Mapping[str, IndexSpec],
+    indicators: Mapping[str, Indicator],
+    values: Mapping[str, pl.DataFrame],
+    counties: pl.DataFrame,
+    region: pl.DataFrame,
+    *,
+    is_simulated: bool,
+    n_draws: int = N_DRAWS,
+    seed: int = SEED,
+) -> Assessment:
+    """Score the reference population, rank the region, and say why and how sure.
+
+    Args:
+        values: tables `indicator.<id>` by id, those of the members and of COMPARISON.
+        counties: all counties of the declared vintage (geo_id, geo_name).
+        region: the region's counties, a part of them.
+    """
+    population = national(counties).sort("geo_id").select("geo_id").with_row_index("position")
+    index = _Index(spec, specs, indicators, values, population, n_draws, seed)
+    places = region.select("geo_id", "geo_name").join(population, on="geo_id", how="left", maintain_order="left")
+    inside = np.zeros(population.height, dtype=bool)
+    inside[places["position"].drop_nulls().to_numpy()] = True
+    ranked = inside & index.is_scored
+    summary = summarise(np.ascontiguousarray(index.simulation.draws[:, ranked])) if ranked.any() else None
+    comparison = _comparison(values, population)
+    explained = drivers(
+        index.tree,
+        index.evaluator.weights,
+        index.simulation.normalised_mean,
+        index.simulation.score_mean,
+        imputed=index.evaluator.imputed,
+    )
+    evidence = _evidence(index, summary, explained, comparison)
+
+    def publish(union: Table, frame: pl.DataFrame) -> pl.DataFrame:
+        table = index_table(union, spec)
+        common = {
+            "geo_level": pl.lit(spec.geo_level),
+            "index_id": pl.lit(spec.id),
+            "is_simulated": pl.lit(is_simulated),
+        }
+        wanted = {name: value for name, value in common.items() if name in table.column_names}
+        return table.conform(frame.with_columns(**wanted).select(table.column_names))
+
+    who = f"{'simulated' if is_simulated else 'us'}-counties-{COUNTY_VINTAGE}-n{population.height}"
+    audit = audit_rows(evidence)
+    return Assessment(
+        scores=publish(SCORES, _scores(index, places, ranked, summary).with_columns(reference_id=pl.lit(who))),
+        drivers=publish(DRIVERS, _drivers(explained, places)),
+        audit=publish(AUDIT, audit.with_row_index("position", offset=1).rename({"title": "step_title"})),
+        page=audit_page(audit, title=spec.title),
+        absent=index.members.absent,
+    )
+
+
+def _scores(index: _Index, places: pl.DataFrame, ranked: Mask, summary: RankSummary | None) -> pl.DataFrame:
+    """Scores of every place of the region, and ranks of those that have one."""
+    draws, spec = index.simulation.draws, index.spec
+    coverage = index.evaluator.coverage[spec.id]
+    low, high = np.full((2, index.score.size), np.nan)
+    if index.is_scored.any():
+        low[index.is_scored], high[index.is_scored] = np.quantile(draws[:, index.is_scored], [0.05, 0.95], axis=0)
+    table = index.population.select("position").with_columns(
+        score=pl.Series(index.score),
+        score_p05=pl.Series(low),
+        score_p95=pl.Series(high),
+        score_direct=pl.Series(np.where(index.is_scored, index.direct, np.nan)),
+        percentile=pl.Series(_percentile(index.score)),
+        coverage=pl.Series(coverage),
+        enough=pl.Series(index.is_scored),
+    )
+    joined = places.join(table, on="position", how="left", maintain_order="left")
+    joined = joined.join(_ranks(index, ranked, summary), on="position", how="left", maintain_order="left")
+    enough = pl.col("enough").fill_null(False)
+    good = pl.col("coverage") >= COVERAGE_GOOD - 1e-9
+    return joined.with_columns(
+        pl.col("score", "score_p05", "score_p95", "score_direct", "percentile").fill_nan(None),
+        pl.col("coverage").fill_null(0.0),
+        period=pl.lit(str(spec.reference_year)),
+        n_ranked=pl.lit(int(ranked.sum())),
+        independence_assumed=pl.lit(len(index.members.drawers) > 1),
+        quality=pl.when(~enough).then(3).when(good).then(1).otherwise(2),
+    )
+
+
+def _percentile(score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the reference population with a lower score, ties counted half, in per cent."""
+    known = np.isfinite(score)
+    ordered = np.sort(score[known])
+    ends = [np.searchsorted(ordered, score, side=side) for side in ("left", "right")]
+    return np.where(known, 50.0 * (ends[0] + ends[1]) / max(ordered.size, 1), np.nan)
+
+
+def _ranks(index: _Index, ranked: Mask, summary: RankSummary | None) -> pl.DataFrame:
+    """The rank columns of the ranked areas; without any, no rows."""
+    names = (
+        "rank", "rank_mean", "rank_sd", "rank_p05", "rank_p50", "rank_p95", "rank_joint_lower", "rank_joint_upper",
+        *(f"p_top_{k}" for k in TOP), "p_top_10pct", "tier", "tier_probability", "monte_carlo_error",
+    )  # fmt: skip
+    if summary is None:
+        return pl.DataFrame(schema={"position": pl.UInt32, **dict.fromkeys(names, pl.Float64)})
+    draws = np.ascontiguousarray(index.simulation.draws[:, ranked])
+    joint = rank_sets(index.direct[ranked], index.direct_se[ranked])
+    found = tiers(draws)
+    columns = (
+        summary.rank, summary.mean, summary.sd, summary.p05, summary.p50, summary.p95, joint.best, joint.worst,
+        *(summary.p_top[k] for k in TOP), summary.p_top_tenth, found.tier, found.probability,
+        np.full(draws.shape[1], summary.max_se),
+    )  # fmt: skip
+    position = index.population["position"].filter(pl.Series(ranked))
+    return pl.DataFrame({"position": position, **dict(zip(names, columns, strict=True))})
+
+
+def _drivers(explained: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """The drivers of the places that have a score."""
+    return (
+        places.filter(pl.col("position").is_not_null())
+        .join(explained.with_columns(pl.col("position").cast(pl.UInt32)), on="position", how="inner")
+        .filter(pl.col("contribution").is_not_null())
+        .rename({"leaf": "indicator_id", "parent": "parent_id", "value": "normalised", "rank": "driver_rank"})
+    )
+
+
+def _comparison(values: Mapping[str, pl.DataFrame], population: pl.DataFrame) -> NDArray[np.float64]:
+    """The newest values of COMPARISON alone, whatever the index takes."""
+    known = values[COMPARISON].filter(pl.col("value").is_not_null())
+    newest = known.filter(pl.col("period") == pl.col("period").max())
+    joined = population.join(newest, on="geo_id", how="left", maintain_order="left")
+    return joined["value"].cast(pl.Float64).to_numpy().astype(float)
+
+
+def _evidence(
+    index: _Index,
+    summary: RankSummary | None,
+    explained: pl.DataFrame,
+    comparison: NDArray[np.float64],
+) -> Evidence:
+    spec, evaluator = index.spec, index.evaluator
+    ranking = None
+    if summary is not None:
+        ranking = Ranking.of(
+            summary.p05, summary.p95, summary.p_top[10], top=10, n_draws=summary.n_draws,
+            error_model="posterior draws of values with margins, published intervals of modelled ones, errors of "
+            "different members drawn independently",
+        )  # fmt: skip
+    return Evidence(
+        title=spec.title,
+        question=spec.question,
+        tree=index.tree,
+        weights=evaluator.weights,
+        coverage=evaluator.coverage,
+        score=index.score,
+        imputed=evaluator.imputed,
+        treatments=evaluator.treatments,
+        coherence=coherence(
+            index.tree, evaluator.weights, index.simulation.normalised_mean, index.score, imputed=evaluator.imputed
+        ),
+        drivers=explained,
+        ranking=ranking,
+        links=links(index.score, {index.indicators[COMPARISON].title: comparison}),
+        about=index.about(),
+        approved_by=spec.approved_by,
+        open_points={
+            7: ["Errors of different members are taken as independent: no publisher states their covariance."]
+        },
+    )

@@ -112,7 +112,7 @@ def test_a_column_that_the_table_lacks_is_told_by_the_line_that_names_it(column,
 
 def test_a_table_with_another_separator_is_told_so():
     frame = pl.DataFrame({"area;called;poverty;moe;income": ["1;A;2;3;4"]})
-    with pytest.raises(DeclarationError, match="its header is the one column .*divided by commas"):
+    with pytest.raises(DeclarationError, match=r"its header is the one column .*divided by commas"):
         read_values(spec(), frame, "need.csv")
 
 

@@ -5,6 +5,7 @@
 - a deterministic index of 20 indicators over 85,000 areas, against the bare Polars ranks that it contains;
 - 1,000 draws that rank all 20 indicators anew, over 85,000 and 3,142 areas, against NumPy's float32 argsort
   with two threads (`baseline_argsort`), in all and in ranking alone, with the memory that it takes;
+- Sobol indices, base 1,024, four inputs, 3,142 areas;
 - growth from 1,000 to 250,000 areas, with the slope on log scales.
 
 Every comparison is timed in turns, so that a busy machine slows both alike.
@@ -22,10 +23,12 @@ import numpy as np
 import polars as pl
 
 from benchmarks import baseline_argsort as peer
+from models.engine import alternatives as vary
 from models.engine.errors import Drawer, Normal
 from models.engine.evaluate import Evaluator
 from models.engine.kernels import rank_rows
 from models.engine.ranks import in_threads, summarise
+from models.engine.sensitivity import analyse
 from models.engine.shrinkage import Posterior
 from models.engine.simulate import simulate
 from models.engine.tree import Node
@@ -122,6 +125,21 @@ def against_argsort(n: int, rounds: int) -> None:
     )  # fmt: skip
 
 
+def sobol() -> None:
+    values, _ = table(COUNTIES)
+    alternatives = vary.Alternatives(
+        (
+            vary.normalisation("percentile", ("min_max", (1.0, 100.0)), "rank"),
+            vary.aggregation("arithmetic", "geometric"),
+            vary.leave_out(*NAMES),
+            vary.weighting("given", "equal"),
+        )
+    )
+    points = dict(zip(NAMES, values, strict=True))
+    seconds = _time(lambda: analyse(TREE, points, alternatives, design="sobol", base=1024, seed=SEED, threads=THREADS))
+    print(f"Sobol, base 1,024, four inputs, {COUNTIES:,} areas x {MEMBERS}: {seconds:.1f} s", flush=True)
+
+
 def memory() -> None:
     """Peak memory of one run over the large table, in a process of its own."""
     code = (
@@ -190,6 +208,7 @@ def main() -> None:
     against_argsort(COUNTIES, 5)
     against_argsort(LARGE, 3)
     memory()
+    sobol()
     growth(arguments.plot)
 
 

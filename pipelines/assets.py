@@ -281,7 +281,7 @@ def _risk_assets(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
             home.settings.region.select(counties),
             is_simulated=home.settings.is_simulated,
         )
-        frames = (found.scores, found.drivers, found.audit)
+        frames = (found.scores, found.drivers, found.sensitivity, found.audit)
         for table, frame in zip(tables, frames, strict=True):
             absent = found.absent if table is scores else []
             shown: dict[str, Any] = {}

@@ -14,6 +14,7 @@ from models.engine.evaluate import Evaluator
 from models.engine.explain import drivers
 from models.engine.rank_sets import rank_sets
 from models.engine.ranks import TOP, RankSummary, summarise
+from models.engine.sensitivity import Sensitivity, analyse
 from models.engine.simulate import Simulation, simulate
 from models.engine.tiers import tiers
 from models.geography.counties import COUNTY_VINTAGE, national
@@ -21,12 +22,13 @@ from models.indicators.assemble import AbsentPart
 from models.indicators.indicator import Indicator
 from models.indices.members import Members, gather
 from models.indices.spec import IndexSpec, full_tree
-from models.indices.tables import AUDIT, DRIVERS, SCORES, index_table
+from models.indices.tables import AUDIT, DRIVERS, SCORES, SENSITIVITY, index_table
 from quality.contract import Table
 
 COVERAGE_GOOD = 0.8
 COMPARISON = "child_poverty_share"
 """Every index is shown with its rank correlation with this indicator alone, and with what it adds to it."""
+SENSITIVITY_DRAWS = 50
 THREADS = 2
 
 Mask = NDArray[np.bool_]
@@ -38,6 +40,7 @@ class Assessment:
 
     scores: pl.DataFrame
     drivers: pl.DataFrame
+    sensitivity: pl.DataFrame
     audit: pl.DataFrame
     page: str
     absent: list[AbsentPart]
@@ -105,6 +108,7 @@ def assess(
     inside[places["position"].drop_nulls().to_numpy()] = True
     ranked = inside & index.is_scored
     summary = summarise(np.ascontiguousarray(index.simulation.draws[:, ranked])) if ranked.any() else None
+    sensitivity = _sensitivity(index, ranked, seed)
     comparison = _comparison(values, population)
     explained = drivers(
         index.tree,
@@ -113,7 +117,7 @@ def assess(
         index.simulation.score_mean,
         imputed=index.evaluator.imputed,
     )
-    evidence = _evidence(index, summary, explained, comparison)
+    evidence = _evidence(index, summary, explained, sensitivity, comparison)
 
     def publish(union: Table, frame: pl.DataFrame) -> pl.DataFrame:
         table = index_table(union, spec)
@@ -130,6 +134,7 @@ def assess(
     return Assessment(
         scores=publish(SCORES, _scores(index, places, ranked, summary).with_columns(reference_id=pl.lit(who))),
         drivers=publish(DRIVERS, _drivers(explained, places)),
+        sensitivity=publish(SENSITIVITY, _by_place(sensitivity, places)),
         audit=publish(AUDIT, audit.with_row_index("position", offset=1).rename({"title": "step_title"})),
         page=audit_page(audit, title=spec.title),
         absent=index.members.absent,
@@ -204,6 +209,29 @@ def _drivers(explained: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _sensitivity(index: _Index, ranked: Mask, seed: int) -> Sensitivity | None:
+    if index.spec.sensitivity is None or not ranked.any():
+        return None
+    return analyse(
+        index.tree,
+        index.members.points,
+        index.spec.sensitivity,
+        drawers=index.members.drawers,
+        n_draws=SENSITIVITY_DRAWS,
+        seed=seed,
+        ranked=ranked,
+        threads=THREADS,
+    )
+
+
+def _by_place(sensitivity: Sensitivity | None, places: pl.DataFrame) -> pl.DataFrame:
+    """What the method does to the ranked places; nothing where no alternative is declared."""
+    if sensitivity is None:
+        return SENSITIVITY.empty()
+    areas = sensitivity.areas.with_columns(pl.col("position").cast(pl.UInt32), n_methods=pl.lit(sensitivity.n_methods))
+    return places.join(areas, on="position", how="inner")
+
+
 def _comparison(values: Mapping[str, pl.DataFrame], population: pl.DataFrame) -> NDArray[np.float64]:
     """The newest values of COMPARISON alone, whatever the index takes."""
     known = values[COMPARISON].filter(pl.col("value").is_not_null())
@@ -216,6 +244,7 @@ def _evidence(
     index: _Index,
     summary: RankSummary | None,
     explained: pl.DataFrame,
+    sensitivity: Sensitivity | None,
     comparison: NDArray[np.float64],
 ) -> Evidence:
     spec, evaluator = index.spec, index.evaluator
@@ -239,6 +268,7 @@ def _evidence(
             index.tree, evaluator.weights, index.simulation.normalised_mean, index.score, imputed=evaluator.imputed
         ),
         drivers=explained,
+        sensitivity=None if sensitivity is None else sensitivity.factors,
         ranking=ranking,
         links=links(index.score, {index.indicators[COMPARISON].title: comparison}),
         about=index.about(),

@@ -1,6 +1,6 @@
-"""What an index publishes: scores with their uncertainty, drivers, and an audit.
+"""What an index publishes: scores with their uncertainty, drivers, sensitivity to method, and an audit.
 
-Each index has a table of its own of each kind; those here are their unions.
+Each index has a table of its own of each kind; the four here are their unions.
 """
 
 from dataclasses import replace
@@ -124,6 +124,26 @@ DRIVERS = Table(
     primary_key=("geo_level", "geo_id", "index_id", "indicator_id"),
 )  # fmt: skip
 
+SENSITIVITY = Table(
+    key="risk.sensitivity",
+    title="How far the method decides a rank",
+    description="Ranks of each area over every declared alternative of method, and the share of the variance of its "
+    "rank that comes from errors of the data and from the method. Effects of each decision: step 7 of risk.audit. "
+    f"{WHAT_IT_IS}",
+    columns=(
+        *_PLACE,
+        Column("n_methods", pl.Int64, "Combinations of alternatives that were computed.", nullable=False, minimum=1),
+        _rank("rank_nominal", "Rank of the method as declared, from the values without their errors."),
+        _rank("rank_mean", "Mean rank over all methods and draws."),
+        _rank("rank_methods_p05", "Lower bound of the mean ranks of 90 % of the methods."),
+        _rank("rank_methods_p95", "Upper bound of the mean ranks of 90 % of the methods."),
+        _share("data_share", "Share of the variance of the rank within methods: errors of the data."),
+        _share("method_share", "Share of the variance of the rank between methods; 1 less data_share."),
+        _SIMULATED,
+    ),
+    primary_key=("geo_level", "geo_id", "index_id"),
+)  # fmt: skip
+
 AUDIT = Table(
     key="risk.audit",
     title="Audit of each index",
@@ -144,7 +164,7 @@ AUDIT = Table(
     primary_key=("index_id", "position"),
 )
 
-UNIONS = (SCORES, DRIVERS, AUDIT)
+UNIONS = (SCORES, DRIVERS, SENSITIVITY, AUDIT)
 
 
 def index_table(union: Table, spec: IndexSpec) -> Table:
@@ -156,8 +176,8 @@ def index_table(union: Table, spec: IndexSpec) -> Table:
         key=f"risk.{spec.id}{ending}",
         title=f"{spec.title}: {title}",
         description=f"{spec.question} {WHAT_IT_IS if union is SCORES else union.description}",
-        # Where no place has a score, nothing drives one.
-        may_be_empty=union is DRIVERS,
+        # An index without declared alternatives has no sensitivity, and one without any value no drivers.
+        may_be_empty=union in (SENSITIVITY, DRIVERS),
     )
 
 

@@ -12,8 +12,7 @@ from models.geography import published as crosswalks
 from models.geography.counties import COUNTY_VINTAGE
 from models.indicators.assemble import AbsentPart, assemble
 from models.indicators.indicator import Indicator, all_indicators
-from models.indices.assess import COMPARISON, assess
-from models.indices.spec import IndexSpec, all_indices
+from models.indices.spec import COMPARISON, IndexSpec, all_indices
 from models.indices.tables import index_tables
 from pipelines import ingest, plots
 from pipelines.home import Home, catalogue
@@ -265,12 +264,18 @@ def _risk_assets(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
     deps = [asset_key(key) for key in (*(f"indicator.{name}" for name in read), COUNTIES)]
     specs = [
         _spec(scores, deps, {"polars", "numpy"}, {"score": values, "rank": values, "percentile": values}),
-        *(_spec(table, deps, {"polars", "numpy"}) for table in others),
+        *(
+            _spec(table, deps, {"polars", "numpy"}, {name: values})
+            for table, name in zip(others, ("contribution", "data_share", "value"), strict=True)
+        ),
     ]
 
     @dg.multi_asset(name=f"risk_{spec.id}", specs=specs)
     def rank() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
+        # The engine's compiled loops are loaded where they run: the UI loads the definitions without them.
+        from models.indices.assess import assess
+
         counties = counties_of(home)
         found = assess(
             spec,

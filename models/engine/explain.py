@@ -25,12 +25,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.engine.coherence import child_weights, effective_weights
+from models.engine.defaults import LOWERS, RAISES, TYPICAL
 from models.engine.tree import Node, Recipe
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-RAISES, LOWERS, TYPICAL = "raises need", "lowers need", "typical"
 HIGH, LOW = 0.75, 0.25
 """Quantiles of an indicator's contributions in the reference population: from HIGH up it raises need, up to
 LOW it lowers it."""

@@ -13,12 +13,12 @@ from numba import njit
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from models.engine.defaults import TOP
 from models.engine.kernels import rank_rows
 
 Draws = NDArray[np.float32]
 Vector = NDArray[np.float64]
 
-TOP = (5, 10, 20)
 PER_CENT = (5, 50, 95)
 """Quantiles of the rank."""
 

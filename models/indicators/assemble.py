@@ -1,14 +1,16 @@
 """From an indicator's function to its published table: every area listed, errors and shrinkage in place."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
 from models.engine.defaults import SEED
 from models.engine.margins import Z90, reliability
-from models.engine.shrinkage import Posterior
 from models.geography.counties import COUNTY_VINTAGE, to_vintage, why_unmatched
 from models.indicators.indicator import BOUNDS, FRAME, AbsentError, Indicator, Inputs
+
+if TYPE_CHECKING:
+    from models.engine.shrinkage import Posterior
 
 
 class AbsentPart(NamedTuple):
@@ -64,11 +66,14 @@ def assemble(indicator: Indicator, tables: Inputs, counties: pl.DataFrame) -> tu
     return _finish(indicator, frame, "missing"), absent
 
 
-def posterior(indicator: Indicator, group: pl.DataFrame) -> Posterior:
+def posterior(indicator: Indicator, group: pl.DataFrame) -> "Posterior":
     """The posterior of an indicator with margins, over the areas of one period (value_direct, se).
 
     The table and the indices draw from the same one, so that what is published is what is ranked.
     """
+    # What is compiled is loaded only where something is computed: the UI loads the definitions without it.
+    from models.engine.shrinkage import Posterior
+
     direct, se = (group[name].cast(pl.Float64).to_numpy().astype(float) for name in ("value_direct", "se"))
     lower, upper = BOUNDS[indicator.unit]
     return Posterior(indicator.id, direct, se**2, seed=SEED, lower=lower, upper=upper)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from models.engine.audit import About, Evidence, Ranking, audit_page, audit_rows
 from models.engine.coherence import coherence, links
-from models.engine.defaults import N_DRAWS, SEED
+from models.engine.defaults import N_DRAWS, SEED, TOP
 from models.engine.evaluate import Evaluator
 from models.engine.explain import drivers
 from models.engine.rank_sets import rank_sets
-from models.engine.ranks import TOP, RankSummary, summarise
+from models.engine.ranks import RankSummary, summarise
 from models.engine.sensitivity import Sensitivity, analyse
 from models.engine.simulate import Simulation, simulate
 from models.engine.tiers import tiers
@@ -21,13 +21,11 @@ from models.geography.counties import COUNTY_VINTAGE, national
 from models.indicators.assemble import AbsentPart
 from models.indicators.indicator import Indicator
 from models.indices.members import Members, gather
-from models.indices.spec import IndexSpec, full_tree
+from models.indices.spec import COMPARISON, IndexSpec, full_tree
 from models.indices.tables import AUDIT, DRIVERS, SCORES, SENSITIVITY, index_table
 from quality.contract import Table
 
 COVERAGE_GOOD = 0.8
-COMPARISON = "child_poverty_share"
-"""Every index is shown with its rank correlation with this indicator alone, and with what it adds to it."""
 SENSITIVITY_DRAWS = 50
 THREADS = 2
 

@@ -35,6 +35,8 @@ from models.indices.yaml_lines import DeclarationError, Entry, nearest, read
 
 POPULATIONS = ("national",)
 DEFAULT_MAX_AGE = 5
+COMPARISON = "child_poverty_share"
+"""Every index is shown with its rank correlation with this indicator alone, and with what it adds to it."""
 # From the smallest area to the largest: a figure known only for a larger area ranks no smaller one.
 _SIZE = {"tract": 0, "school_district": 1, "county": 2, "coc": 3, "state": 4, "us": 5}
 _NEEDED = (

@@ -170,6 +170,8 @@ def after_the_run_the_graph_is_green(page: Page, ui: Ui, picture: Picture) -> No
         toggle(page, group)
         for asset in groups()[group]:
             expect(branch(page, asset).get_by_label("run_success")).to_be_visible()
+        if group != "risk":
+            toggle(page, group)  # the list draws only what fits into the window
     picture(page, "asset-graph")
 
     open_graph(page, ui, '+key:"risk/poverty"')

@@ -57,7 +57,7 @@ def test_there_is_an_asset_for_every_table_landing_and_the_warehouse_and_no_othe
         WAREHOUSE,
     }
     assert {key.split(".")[0] for key in catalogue()} == {"core", "geography", "indicator", "risk"}
-    assert len(catalogue()) == len(core_tables()) + 2 + len(all_indicators()) + len(all_indices())
+    assert len(catalogue()) == len(core_tables()) + 2 + len(all_indicators()) + 4 * len(all_indices())
 
 
 @TABLES

@@ -1,4 +1,4 @@
-"""`headwaters`: run, look at the UI, query, status."""
+"""`headwaters`: run, look at the UI, query, status, index a table."""
 
 import json
 import os
@@ -255,6 +255,41 @@ def query(
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row))
     console.print(table)
+
+
+@app.command()
+def index(
+    declaration: Annotated[Path, typer.Argument(metavar="SPEC.yaml", help="What the index is made of.")],
+    table: Annotated[Path, typer.Argument(metavar="TABLE.csv", help="One row an area, a header, UTF-8.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")],
+    draws: Annotated[
+        int | None,
+        typer.Option(min=0, help="Draws of the errors; default 1000 where members declare errors, else 0."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The same seed gives the same draws.")] = None,
+    sensitivity: Annotated[bool, typer.Option("--sensitivity", help="Also try the declared alternatives.")] = False,
+    mode: Annotated[str, typer.Option(help="posterior, or sampling, whose intervals are too short.")] = "posterior",
+) -> None:
+    """Score and rank the rows of any table, as a declaration says (docs/index-any-table.md)."""
+    from models.indices.table_errors import MODES
+    from models.indices.table_output import SEED, Options
+    from models.indices.table_values import TableError
+    from models.indices.yaml_lines import DeclarationError
+    from pipelines import indexing
+
+    if mode not in MODES:
+        raise _fail(f"the mode {mode!r} is none of {', '.join(MODES)}", EXIT_USAGE)
+    options = Options(draws, SEED if seed is None else seed, mode, sensitivity)
+    try:
+        outcome = indexing.run(declaration, table, output, options)
+    except (DeclarationError, TableError, indexing.FileError) as error:
+        raise _fail(str(error), EXIT_FAILED) from None
+    notes = Console(stderr=True, highlight=False, soft_wrap=True)
+    for note in outcome.notes:
+        notes.print(f"note: {escape(redact(note))}")
+    console = _console()
+    for path, rows in outcome.written.items():
+        console.print(f"written  {escape(str(path))}  {rows} rows", soft_wrap=True)
 
 
 @app.command()

@@ -282,7 +282,8 @@ class Posterior:
         self.lower, self.upper = lower, upper
         self._usable = _usable(self.direct, self.variance)
         self._each = 1 if self.direct.size <= AREAS_WITH_FRESH_PRIORS else DRAWS_EACH
-        self._parts = self._fit(seed, groups)
+        # A chain of its own for each indicator: what is not known of two priors is not known independently.
+        self._parts = self._fit(seed + crc32(id.encode()), groups)
 
     def _fit(self, seed: int, groups: NDArray | None) -> list["_Part"]:
         def prior(positions: NDArray[np.int64]) -> Vector | None:

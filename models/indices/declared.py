@@ -228,12 +228,25 @@ def grow(entry: Entry, root: str, recipe: Recipe, groups: Sequence[GroupSpec], l
     try:
         return judge_tree(tree)
     except TreeError as error:
-        path = paths[error.node]
-        key = {"scale": "normalisation", "power": "aggregation"}.get(error.key, error.key)
-        label = f"{str(path[0])[:-1]} {error.node}: " if path else ""
-        # A group that does not say so itself has it from the index.
-        at = (*path, key) if (*path, key) in entry.lines else (key,) if (key,) in entry.lines else path
-        raise entry.error(f"{label}{error.key}: {error.reason}", *at) from None
+        raise located(entry, error, known, [leaf.node.id for leaf in leaves]) from None
+
+
+def located(entry: Entry, error: TreeError, groups: Sequence[str], members: Sequence[str]) -> DeclarationError:
+    """An error of the tree at its line and key.
+
+    Args:
+        groups, members: ids in the order in which they are declared.
+    """
+    path: Path = ()
+    if error.node in groups:
+        path = ("groups", groups.index(error.node))
+    elif error.node in members:
+        path = ("members", members.index(error.node))
+    key = {"scale": "normalisation", "power": "aggregation"}.get(error.key, error.key)
+    label = f"{str(path[0])[:-1]} {error.node}: " if path else ""
+    # A group that does not say so itself has it from the index.
+    at = (*path, key) if (*path, key) in entry.lines else (key,) if (key,) in entry.lines else path
+    return entry.error(f"{label}{error.key}: {error.reason}", *at)
 
 
 # --- sensitivity -------------------------------------------------------------------------------------------------

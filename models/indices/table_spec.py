@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from models.engine.imd import DOMAIN_WEIGHTS
+from models.engine.svi import REVERSED_2018, THEMES_2018, THEMES_2020, THEMES_2022
 from models.engine.tree import Node, Recipe
 from models.indices.declared import (
     COMMON_KEYS,
@@ -31,22 +33,7 @@ _PRESET_KEYS = {
     "svi": ("vintage", "themes", "reversed", "population"),
     "imd": ("domains",),
 }
-SVI_THEMES = {
-    "2018": (
-        ("POV", "UNEMP", "PCI", "NOHSDP"),
-        ("AGE65", "AGE17", "DISABL", "SNGPNT"),
-        ("MINRTY", "LIMENG"),
-        ("MUNIT", "MOBILE", "CROWD", "NOVEH", "GROUPQ"),
-    ),
-    "2020": (
-        ("POV150", "UNEMP", "HBURD", "NOHSDP", "UNINSUR"),
-        ("AGE65", "AGE17", "DISABL", "SNGPNT", "LIMENG"),
-        ("MINRTY",),
-        ("MUNIT", "MOBILE", "CROWD", "NOVEH", "GROUPQ"),
-    ),
-}
-SVI_THEMES["2022"] = SVI_THEMES["2020"]
-"""Variables of the four themes of CDC's Social Vulnerability Index by vintage."""
+SVI_THEMES = {"2018": THEMES_2018, "2020": THEMES_2020, "2022": THEMES_2022}
 
 
 @dataclass(frozen=True)
@@ -63,11 +50,15 @@ ERROR_MODELS = {
     "margin": ErrorModel(columns=("margin",)),
     "se": ErrorModel(columns=("se",)),
     "relative": ErrorModel(numbers=("cv",)),
-    "binomial": ErrorModel(columns=("n",)),
-    "poisson": ErrorModel(columns=("exposure",), optional=("exposure",)),
-    "interval": ErrorModel(columns=("lower", "upper", "n"), optional=("n",)),
-    "published_interval": ErrorModel(columns=("lower", "upper")),
+    "binomial": ErrorModel(columns=("n",), numbers=("scale",), optional=("scale",)),
+    "poisson": ErrorModel(columns=("exposure",), numbers=("per",), optional=("exposure", "per")),
+    "published_interval": ErrorModel(columns=("lower", "upper"), numbers=("level",), optional=("level",)),
+    "interval": ErrorModel(
+        columns=("lower", "upper", "n"), numbers=("scale", "rounding"), optional=("scale", "rounding")
+    ),
 }
+NORMAL = ("margin", "se", "relative")
+"""Error models with a standard error: they are shrunk, and their errors may be declared to be correlated."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +95,7 @@ class PresetSpec:
     Args:
         name: `svi` or `imd`.
         vintage: of SVI, which decides its themes.
-        themes: of SVI: theme to its variables, without the `EP_`.
+        themes: of SVI: theme to its variables, without the `EP_`; outputs number themes in this order.
         reversed: of SVI: variables where less is more vulnerable.
         population: of SVI: column of persons; rows with 0 are not ranked; None: every row is.
         domains: of IMD: column of a domain's rank to its weight.
@@ -140,6 +131,10 @@ class TableSpec(Declared):
     preset: PresetSpec | None
     entry: Entry
 
+    @property
+    def member_ids(self) -> list[str]:
+        return [member.id for member in self.members]
+
 
 def _error(member: Entry) -> ErrorSpec:
     """The error model of a member, written out or as the short `margin` or `se`."""
@@ -159,8 +154,15 @@ def _error(member: Entry) -> ErrorSpec:
     return ErrorSpec(
         name,
         {key: error.text(key) for key in model.columns if key in error.data},
-        {key: error.number(key, above=0) for key in model.numbers if key in error.data},
+        {key: _error_number(error, key) for key in model.numbers if key in error.data},
     )
+
+
+def _error_number(error: Entry, key: str) -> float:
+    number = error.number(key, at_least=0) if key == "rounding" else error.number(key, above=0)
+    if key == "level" and number >= 1:
+        raise error.error(f"level must lie between 0 and 1, such as 0.90, not {number:g}", key)
+    return number
 
 
 def _support(member: Entry) -> tuple[float, float]:
@@ -259,7 +261,7 @@ def _preset(entry: Entry) -> PresetSpec:
     if name == "svi":
         return _svi(entry)
     if entry.data.get("domains") is None:
-        return PresetSpec(name)
+        return PresetSpec(name, domains=dict(DOMAIN_WEIGHTS))
     domains = entry.mapping("domains")
     if not domains.data:
         raise domains.error("names no domain")
@@ -277,7 +279,7 @@ def _svi(entry: Entry) -> PresetSpec:
     twice = [variable for variable, count in Counter(every).items() if count > 1]
     if twice:
         raise entry.error(f"themes: {twice[0]} stands in two places", "themes")
-    turned: tuple[str, ...] = ("PCI",) if "PCI" in every else ()
+    turned = tuple(variable for variable in REVERSED_2018 if variable in every)
     if "reversed" in entry.data:
         listed = entry.items("reversed") if entry.data["reversed"] else []
         turned = tuple(entry.judge_choice(item, every, "reversed", n) for n, item in enumerate(listed))
@@ -289,7 +291,7 @@ def _svi_themes(entry: Entry, vintage: str) -> dict[str, tuple[str, ...]]:
     if "themes" not in entry.data:
         if not vintage:
             raise entry.error(f"the preset svi needs `vintage` ({', '.join(SVI_THEMES)}) or `themes`", "preset")
-        return {str(n): variables for n, variables in enumerate(SVI_THEMES[vintage], start=1)}
+        return dict(SVI_THEMES[vintage])
     listed = entry.mapping("themes")
     if not listed.data:
         raise listed.error("names no theme")

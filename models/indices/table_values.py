@@ -16,6 +16,8 @@ from models.indices.yaml_lines import DeclarationError, Path, nearest
 Vector = NDArray[np.float64]
 FIRST_ROW = 2
 MIN_ROWS = 2
+_LARGEST = 1e30
+"""Draws are float32, which end at 3e38."""
 
 
 class TableError(ValueError):
@@ -57,7 +59,8 @@ def columns_of(spec: TableSpec) -> dict[str, Path]:
     for variables in spec.preset.themes.values():
         at = "themes" if "themes" in spec.entry.data else "vintage"
         found.update(dict.fromkeys((f"EP_{variable}" for variable in variables), (at,)))
-    found.update({column: ("domains", column) for column in spec.preset.domains})
+    at = "domains" if "domains" in spec.entry.data else "preset"
+    found.update({column: (at, column) for column in spec.preset.domains})
     return found
 
 
@@ -78,7 +81,7 @@ def read_values(spec: TableSpec, frame: pl.DataFrame, where: str, optional: Iter
     if spec.name_column:
         wanted[spec.name_column] = ("table", "name")
     numeric = columns_of(spec)
-    for column, path in {**numeric, **wanted}.items():
+    for column, path in {**wanted, **numeric}.items():
         if column not in texts.columns:
             raise _no_column(spec, column, path, texts.columns, where)
     ids = texts[spec.id_column].fill_null("")
@@ -143,6 +146,8 @@ def _numbers(texts: pl.Series, ids: pl.Series, codes: Iterable[str], where: str)
     wrong = ~is_missing & ~(numbers.is_finite().fill_null(False))
     rule = "must be a number, with a point for decimals and nothing else, or empty"
     refuse(where, texts.name, ids, wrong.to_numpy(), rule, cells)
+    too_large = (~is_missing & (numbers.abs() > _LARGEST)).fill_null(False)
+    refuse(where, texts.name, ids, too_large.to_numpy(), "is too large to compute with: give it in another unit", cells)
     return np.where(is_missing.to_numpy(), np.nan, numbers.fill_null(np.nan).to_numpy())
 
 

@@ -184,8 +184,8 @@ def after_the_run_the_graph_is_green(page: Page, ui: Ui, picture: Picture) -> No
         expect(node).to_be_visible()
     picture(page, "asset-lineage")
 
-    open_graph(page, ui, 'group:"risk"')
-    node = page.locator("foreignObject").filter(has_text="priority")
+    open_graph(page, ui, 'key:"risk/priority"')
+    node = page.locator("foreignObject").filter(has_text="priority").last
     for text in ("2 / 2 Passed", "Materialized", "Polars", "NumPy"):
         expect(node).to_contain_text(text)
 

@@ -61,6 +61,11 @@ def test_a_cell_that_is_no_finite_number_is_refused_by_row_and_column(cell):
     assert f"but is {cell!r}" in str(caught.value)
 
 
+def test_a_number_that_draws_cannot_hold_is_refused():
+    with pytest.raises(TableError, match=r"row 3 \(id 02\), column poverty: is too large .*but is '-1e31'"):
+        numbers(cells(poverty=["1", "-1e31", "3"]), "poverty")
+
+
 def test_several_wrong_cells_are_counted():
     with pytest.raises(TableError, match=r"row 2 .*'x'; so are 2 more rows$"):
         numbers(cells(poverty=["x", "y", "z"]), "poverty")

@@ -256,7 +256,7 @@ class Posterior:
     Args:
         id: names the indicator.
         direct, variance: (n,) estimates and their sampling variances; an area without both has no draws.
-        seed: of the prior's chain.
+        seed: of the prior's chain; give each indicator its own, so that what is unknown of two priors is independent.
         groups: (n,) labels of parent areas; an area is drawn towards its own group where that has
             MIN_AREAS areas or more, else towards all. None draws towards all, which is the rule for
             national files.
@@ -282,8 +282,7 @@ class Posterior:
         self.lower, self.upper = lower, upper
         self._usable = _usable(self.direct, self.variance)
         self._each = 1 if self.direct.size <= AREAS_WITH_FRESH_PRIORS else DRAWS_EACH
-        # A chain of its own for each indicator: what is not known of two priors is not known independently.
-        self._parts = self._fit(seed + crc32(id.encode()), groups)
+        self._parts = self._fit(seed, groups)
 
     def _fit(self, seed: int, groups: NDArray | None) -> list["_Part"]:
         def prior(positions: NDArray[np.int64]) -> Vector | None:

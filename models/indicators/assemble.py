@@ -1,6 +1,7 @@
 """From an indicator's function to its published table: every area listed, errors and shrinkage in place."""
 
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
 import polars as pl
 
@@ -76,7 +77,8 @@ def posterior(indicator: Indicator, group: pl.DataFrame) -> "Posterior":
 
     direct, se = (group[name].cast(pl.Float64).to_numpy().astype(float) for name in ("value_direct", "se"))
     lower, upper = BOUNDS[indicator.unit]
-    return Posterior(indicator.id, direct, se**2, seed=SEED, lower=lower, upper=upper)
+    chain = SEED + crc32(indicator.id.encode())
+    return Posterior(indicator.id, direct, se**2, seed=chain, lower=lower, upper=upper)
 
 
 def _shrunken(indicator: Indicator, group: pl.DataFrame) -> pl.DataFrame:

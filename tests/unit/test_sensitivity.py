@@ -1,260 +1,109 @@
+"""Sensitivity of ranks to method: exact by enumeration, by Sobol otherwise, divided between data and method."""
+
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
-from models.engine.alternatives import (
-    Alternatives,
-    Change,
-    Factor,
-    Values,
-    aggregation,
-    joined,
-    leave_out,
-    leave_out_each,
-    normalisation,
-    reference,
-    treatment,
-    values,
-    weight_range,
-    weighting,
-    weights,
-)
-from models.engine.tree import Node, Recipe
-from models.engine.variants import ImpossibleError, check, dimensions, trees, vary
+from models.engine.alternatives import Alternatives, Values, aggregation, leave_out, normalisation, values, weight_range
+from models.engine.errors import Fixed, Normal
+from models.engine.evaluate import Evaluator
+from models.engine.sensitivity import analyse
+from models.engine.tree import Node
+from models.engine.variants import ImpossibleError, vary
 
-ABOVE_ZERO = (1.0, 100.0)
+N = 60
+POINTS = {name: np.random.default_rng(i).gamma(2.0, 1.0, N) for i, name in enumerate("abc")}
+TREE = Node("index", children=(Node("a", 2.0), Node("b"), Node("c", direction=-1)))
+BOTH = Alternatives((normalisation("percentile", ("min_max", (1.0, 100.0))), leave_out("a", "b")))
 
 
-def flat(**recipe: object) -> Node:
-    return Node("index", children=(Node("a", 2.0), Node("b"), Node("c", direction=-1)), recipe=Recipe(**recipe))
+def normal(sd: float) -> list[Normal]:
+    return [Normal(name, point, np.full(N, sd)) for name, point in POINTS.items()]
 
 
-def nested(**recipe: object) -> Node:
-    """Two groups of leaves, already on one scale when they reach the root."""
-    home = Node("home", 1.0, children=(Node("poverty", 3.0), Node("crowding", 1.0)), recipe=Recipe(**recipe))
-    school = Node("school", 2.0, children=(Node("absence"), Node("graduation", 1.0, -1), Node("discipline")))
-    return Node("index", children=(home, school), recipe=Recipe(normalisation="none"))
+def ranks(tree: Node) -> np.ndarray:
+    return rankdata(-Evaluator(tree, POINTS).point().scores["index"][0], method="min")
 
 
-def one(*factors: Factor) -> Alternatives:
-    return Alternatives(factors)
+def test_effects_are_those_of_the_formulas_over_all_combinations():
+    found = analyse(TREE, POINTS, BOTH, seed=1)
+    declared = ranks(TREE)
+    levels = BOTH.levels()
+    y = np.array([np.abs(ranks(vary(TREE, BOTH, BOTH.labels(row))) - declared).mean() for row in levels])
+    assert found.n_methods == len(y) == 6
+    table = y.reshape(2, 3)  # normalisation x leave out
+    s1 = table.mean(axis=1).var() / y.var(), table.mean(axis=0).var() / y.var()
+    st = table.var(axis=0).mean() / y.var(), table.var(axis=1).mean() / y.var()
+    assert found.factors["s1"].to_list() == pytest.approx(s1)
+    assert found.factors["st"].to_list() == pytest.approx(st)
+    assert found.factors["method"].to_list() == ["enumerated"] * 2
 
 
-def recipes(tree: Node) -> dict[str, Recipe]:
-    return {node.id: node.recipe for node in tree.walk() if not node.is_leaf}
+def test_without_errors_all_variance_is_the_methods_and_without_methods_that_move_it_the_datas():
+    exact = analyse(TREE, POINTS, BOTH, drawers=[Fixed(n, p) for n, p in POINTS.items()], n_draws=5, seed=1)
+    moved = exact.areas.drop_nulls("method_share")
+    assert moved.height > N / 2
+    assert moved["method_share"].to_list() == pytest.approx([1.0] * moved.height)
+    same = Alternatives((values("a", {"as before": Values(factor=1.0)}), normalisation("percentile", "rank")))
+    noisy = analyse(TREE, POINTS, same, drawers=normal(0.5), n_draws=40, seed=1)
+    assert noisy.areas["data_share"].min() > 0.99  # percentiles and ranks give one order
 
 
-def given(tree: Node) -> dict[str, float]:
-    return {node.id: node.weight for node in tree.walk()}
+def test_shares_are_the_law_of_total_variance_over_methods_and_draws():
+    found = analyse(TREE, POINTS, BOTH, drawers=normal(0.5), n_draws=30, seed=1)
+    assert (found.areas["data_share"] + found.areas["method_share"]).to_list() == pytest.approx([1.0] * N)
+    wide = analyse(TREE, POINTS, BOTH, drawers=normal(2.0), n_draws=30, seed=1)
+    assert wide.areas["data_share"].mean() > found.areas["data_share"].mean()
 
 
-# What a choice makes of a tree
-
-
-def test_nothing_chosen_is_the_tree_as_declared():
-    both = one(normalisation("percentile", "z"), weight_range(0.25))
-    assert vary(nested(), both, {}) == nested()
-    assert vary(nested(), both, both.nominal) == nested()
-
-
-def test_a_normalisation_changes_every_node_that_normalises():
-    changed = recipes(vary(nested(), one(normalisation("percentile", "z")), {"normalisation": "z"}))
-    assert {name: recipe.normalisation for name, recipe in changed.items()} == {
-        "home": "z",
-        "school": "z",
-        "index": "none",
-    }
-
-
-def test_a_named_node_alone_is_changed():
-    factor = normalisation("percentile", ("min_max", ABOVE_ZERO), node="home")
-    changed = recipes(vary(nested(), one(factor), {"normalisation of home": "min_max 1 to 100"}))
-    assert (changed["home"].normalisation, changed["home"].scale) == ("min_max", ABOVE_ZERO)
-    assert changed["school"] == Recipe()
-
-
-def test_a_root_that_normalises_nothing_is_changed_when_it_is_named():
-    factor = normalisation("none", "percentile", node="index", name="domains")
-    assert recipes(vary(nested(), one(factor), {"domains": "percentile"}))["index"].normalisation == "percentile"
-
-
-def test_a_power_comes_with_its_exponent_and_goes_with_it():
-    factor = aggregation(("power", 0.5), "arithmetic", "geometric", name="mean")
-    tree = flat(aggregation="power", power=0.5)
-    assert [c.label for c in factor.choices] == ["power 0.5", "arithmetic", "geometric"]
-    assert vary(tree, one(factor), {"mean": "power 0.5"}) == tree
-    assert vary(tree, one(factor), {"mean": "geometric"}) == flat(aggregation="geometric")
-
-
-def test_a_set_of_weights_replaces_the_weights_it_names():
-    factor = weights({"poverty heavy": {"poverty": 9, "crowding": 1}})
-    changed = given(vary(nested(weighting="equal"), one(factor), {"weights": "poverty heavy"}))
-    assert (changed["poverty"], changed["crowding"], changed["absence"]) == (9, 1, 1)
-    assert (
-        recipes(vary(nested(weighting="equal"), one(factor), {"weights": "poverty heavy"}))["home"].weighting == "given"
+def test_threads_change_nothing_and_the_ranked_areas_alone_are_told():
+    mask = np.arange(N) % 2 == 0
+    one, two = (
+        analyse(TREE, POINTS, BOTH, drawers=normal(0.5), n_draws=9, seed=2, ranked=mask, threads=t) for t in (1, 3)
     )
+    assert one.areas.equals(two.areas)
+    assert one.factors.equals(two.factors)
+    assert one.areas["position"].to_list() == list(range(0, N, 2))
+    assert one.areas["rank_methods_p95"].max() <= 30
 
 
-def test_a_range_multiplies_the_weights():
-    factor = weight_range(0.25, node="home")
-    assert dimensions(nested(), factor) == ("poverty", "crowding")
-    changed = given(vary(nested(), one(factor), {"weights of home": [1.25, 0.75]}))
-    assert (changed["poverty"], changed["crowding"]) == (3.75, 0.75)
-    assert dimensions(nested(), weight_range()) == (
-        "poverty",
-        "crowding",
-        "absence",
-        "graduation",
-        "discipline",
-        "home",
-        "school",
+def test_a_range_of_weights_takes_a_sobol_sample():
+    found = analyse(
+        TREE, POINTS, Alternatives((leave_out("a", "b"), weight_range(0.25))), base=64, drawers=normal(0.5), seed=1
     )
+    assert found.factors["method"].to_list() == ["sobol"] * 2
+    assert found.factors["n_runs"].to_list() == [64 * 4] * 2
+    first, second = found.factors["st"]
+    assert first > 5 * second  # leaving out a member moves ranks far more than a quarter of its weight
 
 
-def test_a_range_around_equal_weights_starts_from_equal_weights():
-    tree = vary(nested(weighting="equal"), one(weight_range(node="home")), {"weights of home": [1.25, 0.75]})
-    assert (given(tree)["poverty"], given(tree)["crowding"]) == (1.25, 0.75)
-    assert recipes(tree)["home"].weighting == "given"
+def test_sobol_and_enumeration_agree():
+    exact = analyse(TREE, POINTS, BOTH, seed=1)
+    sampled = analyse(TREE, POINTS, BOTH, seed=1, design="sobol", base=1024)
+    assert sampled.factors["st"].to_list() == pytest.approx(exact.factors["st"].to_list(), abs=0.06)
+    assert sampled.n_methods == 6
 
 
-def test_a_range_multiplies_the_set_that_is_chosen():
-    both = one(weights({"heavy": {"poverty": 9, "crowding": 1}}), weight_range(node="home"))
-    changed = given(vary(nested(), both, {"weights": "heavy", "weights of home": [0.8, 1.0]}))
-    assert changed["poverty"] == pytest.approx(7.2)
+def test_an_alternative_value_moves_points_and_draws():
+    higher = Alternatives((values("a", {"doubled": Values(factor=2.0)}), normalisation("percentile", "z")))
+    other = Alternatives((values("a", {"swapped": Values(points=POINTS["b"])}), normalisation("percentile", "z")))
+    for one in (higher, other):
+        found = analyse(TREE, POINTS, one, drawers=normal(0.3), n_draws=10, seed=1)
+        assert found.areas["rank_mean"].is_not_nan().all()
+    assert found.areas["method_share"].mean() > 0.1
 
 
-def test_an_indicator_is_left_out():
-    factor = leave_out("poverty", "absence")
-    assert [choice.label for choice in factor.choices] == ["none", "poverty", "absence"]
-    left = vary(nested(), one(factor), {"leave out": "absence"})
-    assert [leaf.id for leaf in left.leaves] == ["poverty", "crowding", "graduation", "discipline"]
+def test_what_cannot_be_computed_is_refused_first():
+    impossible = Alternatives((normalisation("percentile", "z"), aggregation("arithmetic", "geometric")))
+    with pytest.raises(ImpossibleError, match="geometric needs values above zero"):
+        analyse(TREE, POINTS, impossible, seed=1)
+    with pytest.raises(ValueError, match="enumerated"):
+        analyse(TREE, POINTS, Alternatives((weight_range(0.2), leave_out("a"))), seed=1, design="enumerated")
+    with pytest.raises(ValueError, match="neither"):
+        analyse(TREE, POINTS, BOTH, seed=1, design="guess")
 
 
-def test_several_indicators_are_left_out_by_factors_of_their_own():
-    both = Alternatives(leave_out_each("poverty", "absence"))
-    left = vary(nested(), both, {"leave out poverty": "out", "leave out absence": "out"})
-    assert [leaf.id for leaf in left.leaves] == ["crowding", "graduation", "discipline"]
-    assert both.n_combinations == 4
-
-
-def test_treatment_weighting_and_reference_change_their_key():
-    all_three = one(treatment("none", "winsorise_log"), weighting("given", "equal"), reference("frame", "frozen"))
-    tree = vary(flat(), all_three, {"treatment": "winsorise_log", "weighting": "equal", "reference": "frozen"})
-    assert tree == flat(treatment="winsorise_log", weighting="equal", reference="frozen")
-
-
-def test_joined_changes_come_together():
-    scheme = joined(
-        "scheme",
-        {
-            "z": [Change("normalisation", "z")],
-            "geometric": [Change("normalisation", ("min_max", ABOVE_ZERO)), Change("aggregation", "geometric")],
-        },
-    )
-    assert vary(flat(), one(scheme), {"scheme": "geometric"}) == flat(
-        normalisation="min_max", scale=ABOVE_ZERO, aggregation="geometric"
-    )
-    check(flat(), one(scheme))
-    assert len(trees(flat(), one(scheme), [{"scheme": c.label} for c in scheme.choices])) == 3
-
-
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("factor", "message"),
-    [
-        (normalisation("z", "percentile"), "normalisation: the first choice has to be what the tree says"),
-        (weighting("given", "equal", node="nowhere"), "'nowhere' is no node"),
-        (leave_out("nowhere"), "'nowhere' is none of poverty"),
-        (leave_out("index"), "'index' is none of"),
-        (values("home", {"x": Values(factor=2.0)}), "'home' is none of"),
-        (weights({"x": {"poverty": 2}}), "not for crowding: give all"),
-        (weights({"x": {"poverty": 2, "crowding": 1, "nowhere": 1}}), "nowhere, which the tree does not have"),
-        (weights({"x": {"poverty": 3, "crowding": 1}}), "'x' changes nothing"),
-        (weight_range(node="poverty"), "'poverty' is no node with children"),
-        (joined("x", {"y": [Change("colour", "red")]}), "'colour' is no kind of change"),
-    ],
-)
-def test_a_factor_that_does_not_fit_the_tree_is_refused(factor: Factor, message: str):
-    with pytest.raises(ValueError, match=message):
-        check(nested(), one(factor))
-
-
-@pytest.mark.parametrize(
-    "factors",
-    [
-        (weighting("given", "equal"), weights({"heavy": {"poverty": 9, "crowding": 1}})),
-        (normalisation("percentile", "z"), normalisation("percentile", "rank", node="home")),
-        (leave_out("poverty"), *leave_out_each("poverty")),
-        (weight_range(), weight_range(0.5, node="home")),
-        (values("poverty", {"x": Values(factor=2.0)}), values("poverty", {"x": Values(factor=3.0)}, name="again")),
-    ],
-)
-def test_two_factors_that_set_the_same_thing_are_refused(factors: tuple[Factor, ...]):
-    with pytest.raises(ValueError, match="both set"):
-        check(nested(), Alternatives(factors))
-
-
-def test_a_combination_that_cannot_be_computed_names_both_choices():
-    both = one(
-        treatment("none", "winsorise_log"),
-        normalisation("percentile", "z"),
-        weighting("given", "equal"),
-        aggregation("arithmetic", "geometric"),
-    )
-    check(nested(), both)
-    designs = [both.labels(levels) for levels in both.levels()]
-    with pytest.raises(
-        ImpossibleError, match="normalisation = z with aggregation = geometric cannot be computed"
-    ) as error:
-        trees(nested(), both, designs)
-    assert error.value.choices == {"normalisation": "z", "aggregation": "geometric"}
-
-
-def test_an_excluded_combination_is_not_built_and_is_listed():
-    both = Alternatives(
-        (normalisation("percentile", "z"), aggregation("arithmetic", "geometric"), leave_out("poverty")),
-        excluded=({"normalisation": "z", "aggregation": "geometric"},),
-    )
-    designs = [both.labels(levels) for levels in both.levels()]
-    assert len(trees(nested(), both, designs)) == 6
-    assert both.n_combinations == 8
-    assert both.left_out() == [
-        {"normalisation": "z", "aggregation": "geometric", "leave out": "none"},
-        {"normalisation": "z", "aggregation": "geometric", "leave out": "poverty"},
-    ]
-    assert designs[0] == both.nominal
-
-
-def test_leaving_out_the_last_indicator_is_refused_with_all_names():
-    both = Alternatives(leave_out_each("poverty", "crowding", "absence"))
-    with pytest.raises(ImpossibleError, match="leave out poverty = out with leave out crowding = out"):
-        trees(nested(), both, [both.labels(levels) for levels in both.levels()])
-
-
-def test_a_range_of_weights_that_follow_from_the_data_is_refused():
-    both = one(weighting("given", "pca", node="school", name="weighting"), weight_range())
-    with pytest.raises(ImpossibleError, match="weighting = pca with weight range = any"):
-        trees(nested(), both, [{"weighting": "given"}, {"weighting": "pca"}])
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: Alternatives(()), "at least one factor"),
-        (lambda: one(leave_out("a"), leave_out("b")), "same name"),
-        (lambda: normalisation("percentile"), "at least two choices"),
-        (lambda: normalisation("percentile", "percentile"), "same name"),
-        (lambda: weight_range(1.0), "between 0 and 1"),
-        (lambda: Values(), "either `points` or a `factor`"),
-        (lambda: Values(points=np.ones(3), factor=2.0), "either `points` or a `factor`"),
-        (lambda: Alternatives((leave_out("a"),), excluded=({"leave out": "b"},)), "'b' is none of"),
-        (lambda: Alternatives((leave_out("a"),), excluded=({"nothing": "b"},)), "no factor 'nothing'"),
-        (lambda: Alternatives((leave_out("a"),), excluded=({"leave out": "none"},)), "as declared cannot be excluded"),
-        (lambda: Alternatives((leave_out("a"),), excluded=({},)), "at least one choice"),
-        (lambda: Alternatives((leave_out("a"), weight_range()), excluded=({"leave out": "a"},)), "continuous"),
-    ],
-)
-def test_a_declaration_that_says_nothing_or_too_much_is_refused(make, message: str):
-    with pytest.raises(ValueError, match=message):
-        make()
+def test_the_first_places_are_compared():
+    found = analyse(TREE, POINTS, BOTH, seed=1)
+    assert set(found.top) == {6, 10, 20}
+    assert all(0 < share <= 1 for share in found.top.values())

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from models.engine.audit import About, Evidence, Ranking, audit_page, audit_rows
 from models.engine.coherence import coherence, links
-from models.engine.defaults import N_DRAWS, SEED, TOP
+from models.engine.defaults import N_DRAWS, SEED
 from models.engine.evaluate import Evaluator
 from models.engine.explain import drivers
+from models.engine.normalise import normalise
 from models.engine.rank_sets import rank_sets
 from models.engine.ranks import RankSummary, summarise
 from models.engine.sensitivity import Sensitivity, analyse
@@ -21,15 +22,15 @@ from models.geography.counties import COUNTY_VINTAGE, national
 from models.indicators.assemble import AbsentPart
 from models.indicators.indicator import Indicator
 from models.indices.members import Members, gather
+from models.indices.rank_columns import RANK_COLUMNS, rank_columns
 from models.indices.spec import COMPARISON, IndexSpec, full_tree
 from models.indices.tables import AUDIT, DRIVERS, SCORES, SENSITIVITY, index_table
 from quality.contract import Table
 
 COVERAGE_GOOD = 0.8
-SENSITIVITY_DRAWS = 50
-THREADS = 2
 
 Mask = NDArray[np.bool_]
+Draws = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,12 @@ class _Index:
         self.members: Members = gather(spec, specs, indicators, values, population)
         self.tree = full_tree(spec, specs, {name: one.direction for name, one in indicators.items()})
         self.evaluator = Evaluator(self.tree, self.members.points)
-        self.simulation: Simulation = simulate(
-            self.evaluator, self.members.drawers, n_draws=n_draws, seed=seed, threads=THREADS
-        )
+        self.simulation: Simulation = simulate(self.evaluator, self.members.drawers, n_draws=n_draws, seed=seed)
         self.score = self.simulation.score_mean[spec.id]
         direct = Evaluator(self.tree, self.members.direct)
         self.direct = direct.point().scores[spec.id][0]
         # Joint sets hold for unshrunken scores and their own errors (Klein, Wright & Wieczorek 2020).
-        redrawn = simulate(direct, self.members.redraws, n_draws=n_draws, seed=seed, threads=THREADS).draws
+        redrawn = simulate(direct, self.members.redraws, n_draws=n_draws, seed=seed).draws
         self.direct_se = redrawn.std(axis=0, dtype=np.float64)
         self.is_scored: Mask = np.isfinite(self.score)
 
@@ -105,7 +104,9 @@ def assess(
     inside = np.zeros(population.height, dtype=bool)
     inside[places["position"].drop_nulls().to_numpy()] = True
     ranked = inside & index.is_scored
-    summary = summarise(np.ascontiguousarray(index.simulation.draws[:, ranked])) if ranked.any() else None
+    draws = np.ascontiguousarray(index.simulation.draws[:, ranked])
+    summary = summarise(draws) if ranked.any() else None
+    ranks = _ranks(index, draws, ranked, summary)
     sensitivity = _sensitivity(index, ranked, seed)
     comparison = _comparison(values, population)
     explained = drivers(
@@ -130,7 +131,7 @@ def assess(
     who = f"{'simulated' if is_simulated else 'us'}-counties-{COUNTY_VINTAGE}-n{population.height}"
     audit = audit_rows(evidence)
     return Assessment(
-        scores=publish(SCORES, _scores(index, places, ranked, summary).with_columns(reference_id=pl.lit(who))),
+        scores=publish(SCORES, _scores(index, places, ranks).with_columns(reference_id=pl.lit(who))),
         drivers=publish(DRIVERS, _drivers(explained, places)),
         sensitivity=publish(SENSITIVITY, _by_place(sensitivity, places)),
         audit=publish(AUDIT, audit.with_row_index("position", offset=1).rename({"title": "step_title"})),
@@ -139,7 +140,7 @@ def assess(
     )
 
 
-def _scores(index: _Index, places: pl.DataFrame, ranked: Mask, summary: RankSummary | None) -> pl.DataFrame:
+def _scores(index: _Index, places: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
     """Scores of every place of the region, and ranks of those that have one."""
     draws, spec = index.simulation.draws, index.spec
     coverage = index.evaluator.coverage[spec.id]
@@ -151,50 +152,38 @@ def _scores(index: _Index, places: pl.DataFrame, ranked: Mask, summary: RankSumm
         score_p05=pl.Series(low),
         score_p95=pl.Series(high),
         score_direct=pl.Series(np.where(index.is_scored, index.direct, np.nan)),
-        percentile=pl.Series(_percentile(index.score)),
+        percentile=pl.Series(normalise(index.score[None], "percentile")[0]),
         coverage=pl.Series(coverage),
         enough=pl.Series(index.is_scored),
     )
     joined = places.join(table, on="position", how="left", maintain_order="left")
-    joined = joined.join(_ranks(index, ranked, summary), on="position", how="left", maintain_order="left")
+    joined = joined.join(ranks, on="position", how="left", maintain_order="left")
     enough = pl.col("enough").fill_null(False)
     good = pl.col("coverage") >= COVERAGE_GOOD - 1e-9
     return joined.with_columns(
         pl.col("score", "score_p05", "score_p95", "score_direct", "percentile").fill_nan(None),
         pl.col("coverage").fill_null(0.0),
         period=pl.lit(str(spec.reference_year)),
-        n_ranked=pl.lit(int(ranked.sum())),
+        n_ranked=pl.lit(ranks.height),
         independence_assumed=pl.lit(len(index.members.drawers) > 1),
         quality=pl.when(~enough).then(3).when(good).then(1).otherwise(2),
     )
 
 
-def _percentile(score: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Share of the reference population with a lower score, ties counted half, in per cent."""
-    known = np.isfinite(score)
-    ordered = np.sort(score[known])
-    ends = [np.searchsorted(ordered, score, side=side) for side in ("left", "right")]
-    return np.where(known, 50.0 * (ends[0] + ends[1]) / max(ordered.size, 1), np.nan)
-
-
-def _ranks(index: _Index, ranked: Mask, summary: RankSummary | None) -> pl.DataFrame:
+def _ranks(index: _Index, draws: Draws, ranked: Mask, summary: RankSummary | None) -> pl.DataFrame:
     """The rank columns of the ranked areas; without any, no rows."""
-    names = (
-        "rank", "rank_mean", "rank_sd", "rank_p05", "rank_p50", "rank_p95", "rank_joint_lower", "rank_joint_upper",
-        *(f"p_top_{k}" for k in TOP), "p_top_10pct", "tier", "tier_probability", "monte_carlo_error",
-    )  # fmt: skip
     if summary is None:
+        names = (*RANK_COLUMNS, "rank_joint_lower", "rank_joint_upper")
         return pl.DataFrame(schema={"position": pl.UInt32, **dict.fromkeys(names, pl.Float64)})
-    draws = np.ascontiguousarray(index.simulation.draws[:, ranked])
     joint = rank_sets(index.direct[ranked], index.direct_se[ranked])
-    found = tiers(draws)
-    columns = (
-        summary.rank, summary.mean, summary.sd, summary.p05, summary.p50, summary.p95, joint.best, joint.worst,
-        *(summary.p_top[k] for k in TOP), summary.p_top_tenth, found.tier, found.probability,
-        np.full(draws.shape[1], summary.max_se),
-    )  # fmt: skip
-    position = index.population["position"].filter(pl.Series(ranked))
-    return pl.DataFrame({"position": position, **dict(zip(names, columns, strict=True))})
+    return pl.DataFrame(
+        {
+            "position": index.population["position"].filter(pl.Series(ranked)),
+            "rank_joint_lower": joint.best,
+            "rank_joint_upper": joint.worst,
+            **rank_columns(summary, tiers(draws)),
+        }
+    )
 
 
 def _drivers(explained: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
@@ -215,10 +204,8 @@ def _sensitivity(index: _Index, ranked: Mask, seed: int) -> Sensitivity | None:
         index.members.points,
         index.spec.sensitivity,
         drawers=index.members.drawers,
-        n_draws=SENSITIVITY_DRAWS,
         seed=seed,
         ranked=ranked,
-        threads=THREADS,
     )
 
 

@@ -18,15 +18,13 @@ from models.engine.variants import ImpossibleError
 from models.indices.assess import COVERAGE_GOOD
 from models.indices.declared import located
 from models.indices.table_errors import Measured, centres, drawers, measure
-from models.indices.table_output import Options, Result, constant, of_all, provenance, rank_columns, remarks
+from models.indices.table_output import Options, Result, constant, of_all, provenance, remarks, uncertain_columns
 from models.indices.table_presets import imd_table, svi_table
 from models.indices.table_spec import TableSpec
 from models.indices.table_values import TableError, Values, read_values
 from models.indices.yaml_lines import DeclarationError
 
 Vector = NDArray[np.float64]
-SENSITIVITY_DRAWS = 50
-"""Draws of the data's errors for every method that is tried."""
 
 
 def compute(
@@ -134,7 +132,7 @@ class _Index:
             ends = np.quantile(draws, [0.05, 0.95], axis=0) if draws.size else np.empty((2, 0))
             found["score_direct"] = np.where(self.ranked, self.direct_score, np.nan)
             found["score_p05"], found["score_p95"] = (of_all(end, self.ranked) for end in ends)
-            found |= rank_columns(draws, self.ranked)
+            found |= uncertain_columns(draws, self.ranked)
         found |= {"coverage": coverage, "quality": quality, "n_ranked": constant(int(self.ranked.sum()), n)}
         if self.simulation is None:
             return found | {"n_draws": constant(0, n)}
@@ -164,7 +162,7 @@ class _Index:
         entry = self.spec.entry.mapping("sensitivity")
         try:
             found = analyse(
-                self.spec.tree, self.points, alternatives, drawers=self.drawers, n_draws=SENSITIVITY_DRAWS,
+                self.spec.tree, self.points, alternatives, drawers=self.drawers,
                 seed=self.options.seed, ranked=self.ranked, references=self.points,
             )  # fmt: skip
         except ImpossibleError as error:

@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 
 from models.engine.defaults import SEED
 from models.engine.errors import Drawer, Fixed
-from models.engine.ranks import TOP, summarise
+from models.engine.ranks import summarise
 from models.engine.tiers import tiers
+from models.indices.rank_columns import RANK_COLUMNS, rank_columns
 from models.indices.table_spec import TableSpec
 
 Vector = NDArray[np.float64]
 Draws = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-UNCERTAIN = (
-    "rank", "rank_mean", "rank_p05", "rank_p95", *(f"p_top_{k}" for k in TOP), "p_top_10pct", "tier",
-    "tier_probability", "monte_carlo_error",
-)  # fmt: skip
+UNCERTAIN = tuple(name for name in RANK_COLUMNS if name not in ("rank_sd", "rank_p50"))
 _WHOLE = ("rank", "rank_p05", "rank_p95", "tier")
 
 
@@ -65,7 +63,7 @@ def of_all(inside: NDArray, ranked: Mask) -> Vector:
     return found
 
 
-def rank_columns(draws: Draws, ranked: Mask) -> dict[str, pl.Series]:
+def uncertain_columns(draws: Draws, ranked: Mask) -> dict[str, pl.Series]:
     """The columns UNCERTAIN of all rows, null where a row is not ranked.
 
     Args:
@@ -74,13 +72,8 @@ def rank_columns(draws: Draws, ranked: Mask) -> dict[str, pl.Series]:
     """
     found: dict[str, Any] = dict.fromkeys(UNCERTAIN, np.empty(0))
     if draws.shape[1]:
-        ranks, parts = summarise(draws), tiers(draws)
-        columns = (
-            ranks.rank, ranks.mean, ranks.p05, ranks.p95, *(ranks.p_top[k] for k in TOP), ranks.p_top_tenth,
-            parts.tier, parts.probability, np.full(draws.shape[1], ranks.max_se),
-        )  # fmt: skip
-        found = dict(zip(UNCERTAIN, columns, strict=True))
-    series = {name: pl.Series(name, of_all(column, ranked), nan_to_null=True) for name, column in found.items()}
+        found = rank_columns(summarise(draws), tiers(draws))
+    series = {name: pl.Series(name, of_all(found[name], ranked), nan_to_null=True) for name in UNCERTAIN}
     return {name: column.cast(pl.Int64) if name in _WHOLE else column for name, column in series.items()}
 
 

@@ -12,7 +12,7 @@ from models.engine.imd import imd
 from models.engine.simulate import simulate
 from models.engine.svi import MISSING, svi, svi_tree
 from models.indices.table_errors import centres, drawers, measure
-from models.indices.table_output import Options, Result, constant, provenance, rank_columns, remarks
+from models.indices.table_output import Options, Result, constant, provenance, remarks, uncertain_columns
 from models.indices.table_spec import ColumnSpec, ErrorSpec, PresetSpec, TableSpec
 from models.indices.table_values import Values, Vector, read_values, refuse
 
@@ -116,7 +116,7 @@ def _how_sure(spec: TableSpec, values: Values, options: Options, where: str, not
     ranked = np.isfinite(simulation.score_mean[tree.id])
     draws = np.ascontiguousarray(simulation.draws[:, ranked])
     notes += measured.notes + remarks(drawn, found, options.mode)
-    sure = rank_columns(draws, ranked)
+    sure = uncertain_columns(draws, ranked)
 
     def share(rank: str) -> pl.Series:
         """A rank on the scale of RPL_THEMES: the share of the others that are less vulnerable."""

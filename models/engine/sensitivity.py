@@ -19,7 +19,7 @@ from models.engine.alternatives import Alternatives, Values
 from models.engine.errors import Drawer
 from models.engine.evaluate import Evaluator
 from models.engine.kernels import rank_rows
-from models.engine.simulate import stream
+from models.engine.simulate import IMPUTATION, draw_leaves, stream
 from models.engine.sobol import estimate, exact_indices, sample
 from models.engine.tree import Node
 from models.engine.variants import Chosen, check, dimensions, other_values, trees, vary
@@ -75,6 +75,11 @@ def _otherwise(given: Mapping[str, NDArray], points: Mapping[str, Vector], chang
     return found
 
 
+def _inputs(tree: Node, alternatives: Alternatives) -> dict[str, int]:
+    """How many numbers each factor takes in a Sobol sample: one for its choice, or one for each weight of a range."""
+    return {f.name: 1 if f.spread is None else len(dimensions(tree, f)) for f in alternatives.factors}
+
+
 def _design(
     tree: Node, alternatives: Alternatives, base: int, seed: int, *, is_exact: bool
 ) -> tuple[list[Chosen], NDArray]:
@@ -82,7 +87,7 @@ def _design(
     if is_exact:
         levels = alternatives.levels()
         return [alternatives.labels(row) for row in levels], levels
-    inputs = {f.name: 1 if f.spread is None else len(dimensions(tree, f)) for f in alternatives.factors}
+    inputs = _inputs(tree, alternatives)
     table = sample(inputs, base=base, seed=seed)
     runs: list[Chosen] = []
     for row in table:
@@ -146,9 +151,7 @@ def analyse(
         trees(tree, alternatives, [alternatives.labels(row) for row in alternatives.levels()])
     n = next(iter(points.values())).size
     columns = np.arange(n) if ranked is None else np.flatnonzero(ranked)
-    leaves: dict[str, Draws] = {}
-    for drawer in drawers:
-        leaves.update(zip(drawer.ids, drawer.draw(0, n_draws, stream(seed, drawer.ids, 0)), strict=True))
+    leaves = draw_leaves(drawers, 0, n_draws, n, seed, 0)
     unlike: dict[tuple, Chosen] = {tuple(run.items()): run for run in runs}
     with_draws = set(list(unlike)[:: max(1, -(-len(unlike) // RUNS_WITH_DRAWS))] if not is_exact else unlike)
 
@@ -161,7 +164,7 @@ def analyse(
         if not leaves or key not in with_draws:
             return rank, None, None
         blocks = _otherwise(leaves, points, changed)
-        found = evaluator.evaluate(blocks, stream(seed, ("|imputation|",), 0)).scores[variant.id]
+        found = evaluator.evaluate(blocks, stream(seed, IMPUTATION, 0)).scores[variant.id]
         drawn = _ranks(found, columns)
         return rank, drawn.mean(axis=0, dtype=np.float64), drawn.var(axis=0, dtype=np.float64)
 
@@ -189,8 +192,7 @@ def _factors(
             s1_conf=pl.lit(None, pl.Float64), st_conf=pl.lit(None, pl.Float64)
         )
     else:
-        inputs = {f.name: 1 if f.spread is None else len(dimensions(tree, f)) for f in alternatives.factors}
-        frame = estimate(inputs, outputs, seed=seed)
+        frame = estimate(_inputs(tree, alternatives), outputs, seed=seed)
     sizes = [len(factor.choices) if factor.spread is None else None for factor in alternatives.factors]
     return frame.with_columns(
         n_choices=pl.Series(sizes, dtype=pl.Int64),

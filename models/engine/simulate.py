@@ -23,7 +23,8 @@ Draws = NDArray[np.float32]
 
 BLOCK_VALUES = 2**19
 """Values of one leaf in a block: 2 MB, so that twenty leaves and what is made of them take about 100 MB a thread."""
-_IMPUTATION = "|imputation|"
+IMPUTATION = ("|imputation|",)
+"""Whose stream draws predicted values, in place of a drawer's ids."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ def simulate(
     def run(block: int) -> _Sums:
         first = block * size
         count = min(size, n_draws - first)
-        leaves = _draw(drawers, first, count, evaluator.n, seed, block)
-        evaluation = evaluator.evaluate(leaves, stream(seed, (_IMPUTATION,), block))
+        leaves = draw_leaves(drawers, first, count, evaluator.n, seed, block)
+        evaluation = evaluator.evaluate(leaves, stream(seed, IMPUTATION, block))
         for name, rows in stored.items():
             found = evaluation.scores[name]
             rows[first : first + count] = found if columns is None else found[:, columns]
@@ -168,8 +169,12 @@ def _columns(ranked: NDArray[np.bool_] | None, n: int) -> NDArray[np.int64] | No
     return np.flatnonzero(mask)
 
 
-def _draw(drawers: Sequence[Drawer], first: int, count: int, n: int, seed: int, block: int) -> dict[str, Draws]:
-    """Draws (count, n) of every leaf."""
+def draw_leaves(drawers: Sequence[Drawer], first: int, count: int, n: int, seed: int, block: int) -> dict[str, Draws]:
+    """Draws first to first + count - 1 of every leaf, as leaf -> (count, n), from the streams of a block.
+
+    Raises:
+        ValueError: draws have another shape.
+    """
     leaves: dict[str, Draws] = {}
     for drawer in drawers:
         drawn = drawer.draw(first, count, stream(seed, drawer.ids, block))

@@ -37,12 +37,22 @@ class Prior:
     """Draws of the prior's parameters, in the indicator's unit.
 
     Args:
-        weights, means, variances: (n_prior_draws, components) of the mixture.
+        draws: (n_prior_draws, components, 3): weight, mean and variance of each component of the mixture.
     """
 
-    weights: Vector
-    means: Vector
-    variances: Vector
+    draws: Vector
+
+    @property
+    def weights(self) -> Vector:
+        return self.draws[..., 0]
+
+    @property
+    def means(self) -> Vector:
+        return self.draws[..., 1]
+
+    @property
+    def variances(self) -> Vector:
+        return self.draws[..., 2]
 
 
 @njit(cache=True, nogil=True)
@@ -217,7 +227,7 @@ def fit_prior(direct: Vector, variance: Vector, *, seed: int, n_draws: int = 100
     out = np.empty((n_draws, k, 3))
     means = np.quantile(y, (np.arange(k) + 0.5) / k)
     _chain(y, v, means, np.full(k, between / 3), y.mean(), 4 * between, 2.0, between, BURN_IN, 1, out, generator)
-    return Prior(out[..., 0], out[..., 1], out[..., 2])
+    return Prior(out)
 
 
 @dataclass(frozen=True)
@@ -256,7 +266,7 @@ class Posterior:
     Args:
         id: names the indicator.
         direct, variance: (n,) estimates and their sampling variances; an area without both has no draws.
-        seed: of the prior's chain; give each indicator its own, so that what is unknown of two priors is independent.
+        seed: with the id it decides the prior's chain: the same random numbers would make all priors err alike.
         groups: (n,) labels of parent areas; an area is drawn towards its own group where that has
             MIN_AREAS areas or more, else towards all. None draws towards all, which is the rule for
             national files.
@@ -282,13 +292,13 @@ class Posterior:
         self.lower, self.upper = lower, upper
         self._usable = _usable(self.direct, self.variance)
         self._each = 1 if self.direct.size <= AREAS_WITH_FRESH_PRIORS else DRAWS_EACH
-        self._parts = self._fit(seed, groups)
+        self._parts = self._fit(seed + crc32(id.encode()), groups)
 
     def _fit(self, seed: int, groups: NDArray | None) -> list["_Part"]:
         def prior(positions: NDArray[np.int64]) -> Vector | None:
             n_prior = 1000 // self._each
             fitted = fit_prior(self.direct[positions], self.variance[positions], seed=seed, n_draws=n_prior)
-            return None if fitted is None else np.stack([fitted.weights, fitted.means, fitted.variances], axis=2)
+            return None if fitted is None else fitted.draws
 
         def part(inside: NDArray[np.int64], towards: Vector | None) -> _Part:
             direct, variance = (values[inside].astype(np.float32) for values in (self.direct, self.variance))

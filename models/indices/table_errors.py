@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from zlib import crc32
 
 import numpy as np
 import polars as pl
@@ -302,9 +301,7 @@ def drawers(spec: TableSpec, measured: Measured, mode: str, seed: int) -> list[D
         else:
             lower, upper = member.support
             variance = measured.standard_errors[name] ** 2
-            # A chain of its own for each member: the same random numbers would make all priors err alike.
-            own = seed + crc32(name.encode())
-            found.append(Posterior(name, point, variance, seed=own, lower=lower, upper=upper))
+            found.append(Posterior(name, point, variance, seed=seed, lower=lower, upper=upper))
     return found
 
 

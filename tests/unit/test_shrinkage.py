@@ -39,7 +39,7 @@ def test_with_a_normal_truth_the_posterior_is_the_one_of_the_textbook():
     truth = np.random.default_rng(2).normal(size=4_000)
     direct = truth + np.random.default_rng(3).normal(size=truth.size)
     posterior = Posterior("a", direct, np.ones(truth.size), seed=SEED)
-    draws = posterior.draw(0, 600, stream())[0]
+    draws = posterior.draw(0, 2_400, stream())[0]
     middle = np.abs(direct) < 1
     assert draws[:, middle].mean(axis=0) == pytest.approx(direct[middle] / 2, abs=0.15)
     assert draws[:, middle].std(axis=0).mean() == pytest.approx(np.sqrt(0.5), rel=0.06)

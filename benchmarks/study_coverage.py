@@ -11,7 +11,7 @@ averaged over areas and replicates; its Monte-Carlo error comes from the spread 
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 
 import numpy as np
 from scipy.stats import rankdata
@@ -31,6 +31,8 @@ TRUTHS, SPREADS, RATIOS, SIZES = (
     (123, 500, 3142),
 )
 MEMBERS, N_DRAWS = 20, 500
+ENOUGH = 0.5
+"""Monte-Carlo error, in points, below which a coverage is known well enough."""
 
 
 # --- the generator -----------------------------------------------------------------------------------------------
@@ -84,9 +86,14 @@ class Tally:
         for name in ("stated", "true", "count"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
+    @property
+    def error(self) -> float:
+        """Monte-Carlo error of the coverage, in points."""
+        n = len(self.coverage)
+        return 100 * float(np.std(self.coverage, ddof=1) / np.sqrt(n)) if n > 1 else np.inf
+
     def __str__(self) -> str:
-        error = np.std(self.coverage, ddof=1) / np.sqrt(len(self.coverage)) if len(self.coverage) > 1 else np.nan
-        return f"{100 * np.mean(self.coverage):5.1f} ± {100 * error:.1f}"
+        return f"{100 * np.mean(self.coverage):5.1f} ± {self.error:.2f}"
 
     def calibration(self) -> str:
         with np.errstate(invalid="ignore"):
@@ -119,13 +126,20 @@ def one_indicator(kind: str, spread: str, ratio: float, n: int, replicates: int)
     return tallies
 
 
-def composite(kind: str, shared: float, rho: float, ratio: float, n: int, replicates: int) -> dict[str, Tally]:
-    """Truths of the members share a factor (`shared` of their variance), errors correlate by rho."""
+def composite(
+    kind: str, shared: float, rho: float, ratio: float, n: int, replicates: int, enough: float = ENOUGH
+) -> dict[str, Tally]:
+    """Truths of the members share a factor (`shared` of their variance), errors correlate by rho.
+
+    Replicates are added to the given number until the Monte-Carlo error of the first method is below `enough`.
+    """
     tallies = {"covariance": Tally.empty(), "margins": Tally.empty()}
     names = [f"x{j}" for j in range(MEMBERS)]
     correlation = np.full((MEMBERS, MEMBERS), rho) + (1 - rho) * np.eye(MEMBERS)
     root = np.linalg.cholesky(correlation)
-    for replicate in range(replicates):
+    for replicate in count():
+        if replicate >= replicates and tallies["covariance"].error < enough:
+            break
         generator = np.random.default_rng(
             [replicate, n, TRUTHS.index(kind), int(10 * rho), int(10 * ratio), int(10 * shared)]
         )
@@ -162,6 +176,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
     arguments = parser.parse_args()
     scale: Callable[[int], int] = (lambda r: max(1, r // 10)) if arguments.quick else (lambda r: r)
+    enough = np.inf if arguments.quick else ENOUGH
     sizes = tuple(arguments.sizes)
     if arguments.study in ("one", "all"):
         replicates = {123: 80, 500: 25, 3142: 6}
@@ -171,7 +186,7 @@ def main() -> None:
         )
         _table(("areas", "truths", "SE", "SE/SD"), cells, ("posterior", "redraws"))
     if arguments.study in ("composite", "all"):
-        replicates = {123: 12, 500: 4, 3142: 2}
+        replicates = {123: 20, 500: 8, 3142: 4}
         settings = (
             [(0.4, 0.0, 0.7)]
             + [(0.4, rho, ratio) for rho in (0.3, 0.6) for ratio in RATIOS]
@@ -183,7 +198,7 @@ def main() -> None:
         cells = (
             (
                 f"{n} | {kind} | {shared} | {rho} | {ratio}",
-                composite(kind, shared, rho, ratio, n, scale(replicates.get(n, 5))),
+                composite(kind, shared, rho, ratio, n, scale(replicates.get(n, 5)), enough),
             )
             for n, kind, (shared, rho, ratio) in product(sizes, TRUTHS, settings)
         )

@@ -7,15 +7,18 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from models.decisions.decision import Decision, Place, all_decisions
 from models.engine.defaults import N_DRAWS, SEED
+from models.geography import places
 from models.geography import published as crosswalks
 from models.geography.counties import COUNTY_VINTAGE
+from models.indicators import acs
 from models.indicators.assemble import AbsentPart, assemble
 from models.indicators.indicator import Indicator, all_indicators
 from models.indices.spec import COMPARISON, IndexSpec, all_indices
 from models.indices.tables import index_tables
 from pipelines import ingest, plots
-from pipelines.home import Home, catalogue
+from pipelines.home import Home, catalogue, unions
 from pipelines.http import HttpFetcher
 from pipelines.inputs import open_input
 from pipelines.redact import redact
@@ -192,24 +195,25 @@ def counties_of(home: Home) -> pl.DataFrame:
     Raises:
         SourceError: no landed file lists them.
     """
-    acs = home.tables.read(COUNTIES).filter(pl.col("vintage") == COUNTY_VINTAGE)
-    if acs.is_empty():
+    listed = home.tables.read(COUNTIES, pl.col("vintage") == COUNTY_VINTAGE)
+    if listed.is_empty():
         raise SourceError(
             f"the list of counties is read from census_acs5/{COUNTY_VINTAGE}/county/*.json, and none was landed: "
             "without it no area can be ranked"
         )
-    return acs.group_by("geo_id").agg(pl.col("geo_name").first()).sort("geo_id")
+    return listed.group_by("geo_id").agg(pl.col("geo_name").first()).sort("geo_id")
 
 
 def _geography_asset(home: Home) -> dg.AssetsDefinition:
-    tables = (crosswalks.CROSSWALK, crosswalks.UNMATCHED)
+    tables = (crosswalks.CROSSWALK, crosswalks.UNMATCHED, crosswalks.ACS_AREA)
     deps = [asset_key(key) for key in dict.fromkeys((*crosswalks.INPUTS, COUNTIES))]
 
     @dg.multi_asset(name="geography", specs=[_spec(table, deps, {"polars", "parquet"}) for table in tables])
     def divide() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
         inputs = {key: home.tables.read(key) for key in crosswalks.INPUTS}
-        for table, frame in zip(tables, crosswalks.build_all(inputs, counties_of(home)), strict=True):
+        built = crosswalks.build_all(inputs, counties_of(home), home.tables.read(COUNTIES))
+        for table, frame in zip(tables, built, strict=True):
             yield _result(home, table, home.tables.write(table, frame), [])
 
     return divide
@@ -217,11 +221,15 @@ def _geography_asset(home: Home) -> dg.AssetsDefinition:
 
 def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
     table = indicator.table
-    reads = list(dict.fromkeys((*indicator.tables, *([COUNTIES] if indicator.native_level == "county" else []))))
+    reads = list(dict.fromkeys((*indicator.tables, *([COUNTIES] if "county" in indicator.levels else []))))
+    declared = {
+        **{key: table for key, (_, table) in core_tables().items()},
+        crosswalks.ACS_AREA.key: crosswalks.ACS_AREA,
+    }
     figures = [
         (key, column.name)
         for key in indicator.tables
-        for column in core_tables()[key][1].columns
+        for column in declared[key].columns
         if column.name in ("estimate", "moe", "count") or column.name.startswith("poverty_0_17_share")
     ]
     spec = _spec(
@@ -235,7 +243,13 @@ def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
     def define() -> dg.MaterializeResult:
         check_binding(home.settings)
         counties = counties_of(home) if COUNTIES in reads else pl.DataFrame()
-        frame, absent = assemble(indicator, {key: home.tables.read(key) for key in indicator.tables}, counties)
+        # Of the largest tables only the cells that the indicator names are read.
+        cells = pl.col("cell").is_in(indicator.cells)
+        frame, absent = assemble(
+            indicator,
+            {key: home.tables.read(key, cells if key in acs.TABLES else None) for key in indicator.tables},
+            counties,
+        )
         stored = home.tables.write(table, frame, absent)
         known = stored["value"].drop_nulls()
         picture = {}
@@ -255,18 +269,29 @@ def leaf_members(spec: IndexSpec, specs: Mapping[str, IndexSpec]) -> list[str]:
     return leaves
 
 
+def areas_of(home: Home, counties: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The region's areas of each level beside the county; tracts only where they were asked for."""
+    lists = {
+        level: home.tables.listed(key, "geo_id", "geo_name")
+        for level, key in places.LISTS.items()
+        if level != "tract" or home.settings.tracts
+    }
+    return places.region_areas(lists, home.tables.read(crosswalks.CROSSWALK.key), counties)
+
+
 def _risk_assets(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
     tables = index_tables(spec)
     scores, *others = tables
     leaves = leaf_members(spec, all_indices())
     values = [(f"indicator.{leaf}", "value") for leaf in leaves]
     read = list(dict.fromkeys((*leaves, COMPARISON)))
-    deps = [asset_key(key) for key in (*(f"indicator.{name}" for name in read), COUNTIES)]
+    needed = (*(f"indicator.{name}" for name in read), COUNTIES, crosswalks.CROSSWALK.key, *places.LISTS.values())
+    deps = [asset_key(key) for key in needed]
     specs = [
         _spec(scores, deps, {"polars", "numpy"}, {"score": values, "rank": values, "percentile": values}),
         *(
             _spec(table, deps, {"polars", "numpy"}, {name: values})
-            for table, name in zip(others, ("contribution", "data_share", "value"), strict=True)
+            for table, name in zip(others, ("score", "contribution", "data_share", "value"), strict=True)
         ),
     ]
 
@@ -274,27 +299,25 @@ def _risk_assets(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
     def rank() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
         # The engine's compiled loops are loaded where they run: the UI loads the definitions without them.
+        from models.indices.areas import score_areas
         from models.indices.assess import assess
 
         counties = counties_of(home)
-        found = assess(
-            spec,
-            all_indices(),
-            all_indicators(),
-            {name: home.tables.read(f"indicator.{name}") for name in read},
-            counties,
-            home.settings.region.select(counties),
-            is_simulated=home.settings.is_simulated,
-        )
-        frames = (found.scores, found.drivers, found.sensitivity, found.audit)
+        region = home.settings.region.select(counties)
+        inputs = (all_indices(), all_indicators(), {name: home.tables.read(f"indicator.{name}") for name in read})
+        simulated = home.settings.is_simulated
+        found = assess(spec, *inputs, counties, region, is_simulated=simulated)
+        areas, not_ranked = score_areas(spec, *inputs, areas_of(home, region), is_simulated=simulated)
+        frames = (found.scores, areas, found.drivers, found.sensitivity, found.audit)
+        absent = {scores.key: found.absent, others[0].key: not_ranked}
         for table, frame in zip(tables, frames, strict=True):
-            absent = found.absent if table is scores else []
             shown: dict[str, Any] = {}
             if table is scores:
                 shown = {"ranks": _rank_plot(home, spec, frame), "n_draws": N_DRAWS, "seed": SEED}
             elif frame is found.audit:
                 shown = {"page": dg.MetadataValue.md(found.page)}
-            yield _result(home, table, home.tables.write(table, frame, absent), absent, **shown)
+            gone = absent.get(table.key, [])
+            yield _result(home, table, home.tables.write(table, frame, gone), gone, **shown)
 
     return rank
 
@@ -308,6 +331,30 @@ def _rank_plot(home: Home, spec: IndexSpec, scores: pl.DataFrame) -> dg.Markdown
         is_simulated=home.settings.is_simulated,
     )
     return dg.MetadataValue.md(plots.as_markdown(svg, f"{spec.title}: ranks with 90 % intervals"))
+
+
+def _parts(key: str) -> list[str]:
+    """The tables of a union; a table is its own only part."""
+    return next((keys for union, keys in unions() if union.key == key), [key])
+
+
+def _decision_asset(home: Home, decision: Decision) -> dg.AssetsDefinition:
+    needed = [part for key in decision.reads for part in _parts(key)]
+    deps = [asset_key(key) for key in dict.fromkeys((*needed, COUNTIES))]
+    specs = [_spec(table, deps, {"polars"}) for table in decision.tables]
+
+    @dg.multi_asset(name=f"decide_{decision.id}", specs=specs)
+    def decide() -> Iterator[dg.MaterializeResult]:
+        check_binding(home.settings)
+        region, simulated = home.settings.region, home.settings.is_simulated
+        place = Place(region.id, region.title, region.select(counties_of(home)), simulated)
+        read = {key: pl.concat([home.tables.read(part) for part in _parts(key)]) for key in decision.reads}
+        found = decision.compute(read, place)
+        for table in decision.tables:
+            gone = [part for part in found.absent if part.part.startswith(table.key)]
+            yield _result(home, table, home.tables.write(table, found.frames[table.key], gone), gone)
+
+    return decide
 
 
 def _warehouse_asset(home: Home) -> dg.AssetsDefinition:
@@ -345,5 +392,6 @@ def build_assets(home: Home) -> list[dg.AssetsDefinition]:
         _geography_asset(home),
         *(_indicator_asset(home, indicator) for indicator in all_indicators().values()),
         *(_risk_assets(home, spec) for spec in all_indices().values()),
+        *(_decision_asset(home, decision) for decision in all_decisions().values()),
         _warehouse_asset(home),
     ]

@@ -54,9 +54,11 @@ def _resolve(
     region: str | None,
     home: Path | None,
     without: Sequence[str] = (),
+    *,
+    tracts: bool = False,
 ) -> configuration.Settings:
     try:
-        return configuration.resolve(input, region, home, without=without)
+        return configuration.resolve(input, region, home, without=without, tracts=tracts)
     except (configuration.SettingsError, RegionError) as error:
         raise _fail(str(error), EXIT_USAGE) from None
 
@@ -106,10 +108,11 @@ def run(
         list[str] | None,
         typer.Option(help="Do not ask this source: what was landed of it before stays; may be given several times."),
     ] = None,
+    tracts: Annotated[bool, typer.Option("--tracts", help="Rank census tracts too, for conditions only.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Run the whole pipeline and publish; prints the ten areas of greatest priority."""
-    settings = _resolve(input, region, home, without or ())
+    settings = _resolve(input, region, home, without or (), tracts=tracts)
     try:
         configuration.check_binding(settings)
     except configuration.SettingsError as error:

@@ -9,6 +9,8 @@ import polars as pl
 from models.indicators.assemble import AbsentPart
 from models.indicators.indicator import all_indicators
 from models.indices.spec import all_indices
+from models.indices.tables import WHAT_IT_IS
+from models.limits import NON_USES
 from pipelines.home import Home, catalogue
 from quality.contract import Column, Table
 from quality.gx import CheckResult
@@ -82,7 +84,10 @@ INDICATORS = _meta(
         _text("denominator", "Cells that they are set against."),
         _whole("direction", "+1: more is greater need; -1: less is; 0: neither."), _text("unit", "Unit."),
         _text("error_model", "How the error is known."), _text("native_level", "Level at which the figure is known."),
+        _text("levels", "Levels that have rows."),
+        _flag("compares_groups", "Whether it sets groups of people against each other."),
         _text("tables", "Core tables that it reads."), _text("reference", "Why it stands for its topic."),
+        _text("bias", "What is known to be wrong with it."),
     ],
     ("indicator_id",),
 )  # fmt: skip
@@ -142,7 +147,13 @@ RELEASES = _meta(
     ("release",),
 )  # fmt: skip
 
-STATIC = (SOURCES, SNAPSHOTS, COLUMNS, INDICATORS, INDICES, ABSENT, CHECKS, CORRECTIONS, RELEASES, TABLES)
+LIMITS = _meta(
+    "limits", "What the figures are not for", "What every export of these figures carries.",
+    [_text("limit_id", "The statement.", nullable=False), _text("text", "Its words.", nullable=False)],
+    ("limit_id",),
+)  # fmt: skip
+
+STATIC = (LIMITS, SOURCES, SNAPSHOTS, COLUMNS, INDICATORS, INDICES, ABSENT, CHECKS, CORRECTIONS, RELEASES, TABLES)
 DUCKDB_TYPES = {
     pl.String: "VARCHAR",
     pl.Float64: "DOUBLE",
@@ -175,6 +186,7 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
     index_of = {member.id: spec.id for spec in all_indices().values() for member in spec.members if not member.is_index}
     members = {spec.id: json.dumps([vars(m) for m in spec.members]) for spec in all_indices().values()}
     rows: dict[str, tuple[Table, Sequence[tuple[object, ...]]]] = {
+        "limits": (LIMITS, [("what_it_is", WHAT_IT_IS), ("non_uses", NON_USES)]),
         "sources": (SOURCES, [
             (s.id, s.title, s.publisher, s.licence, s.citation, s.landing_page, s.cadence, ", ".join(s.vintage_ids),
              sum(snapshot.source_id == s.id for snapshot in snapshots))
@@ -187,7 +199,8 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
         ]),
         "indicators": (INDICATORS, [
             (i.id, i.title, i.topic, index_of.get(i.id), i.definition, i.universe, i.numerator, i.denominator,
-             i.direction, i.unit, i.error, i.native_level, ", ".join(i.tables), i.reference)
+             i.direction, i.unit, i.error, i.native_level, ", ".join(i.levels), i.compares_groups, ", ".join(i.tables),
+             i.reference, i.bias)
             for i in all_indicators().values()
         ]),
         "indices": (INDICES, [

@@ -29,12 +29,14 @@ class Settings:
         home: the folder of the landing, the tables and the published warehouse.
         input: `sample`, `live` or a directory laid out `<source>/<vintage>/<file>`.
         without: sources that are not asked: what was landed of them before stays.
+        tracts: whether tracts are ranked too: many are small, and they are there for conditions only.
     """
 
     home: Path
     input: str
     region: Region
     without: tuple[str, ...] = ()
+    tracts: bool = False
 
     @property
     def is_simulated(self) -> bool:
@@ -59,7 +61,7 @@ def load_config(path: Path | None = None) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: {error}") from None
     unknown = (set(config) - {"nightly", "regions"}) | (
-        set(config.get("nightly", {})) - {"input", "region", "home", "without"}
+        set(config.get("nightly", {})) - {"input", "region", "home", "without", "tracts"}
     )
     if unknown:
         raise SettingsError(
@@ -74,12 +76,13 @@ def resolve(
     home: str | Path | None = None,
     config: Mapping[str, Any] | None = None,
     without: Sequence[str] = (),
+    tracts: bool = False,
 ) -> Settings:
     """Settings of a run from what was given and the defaults.
 
     An input that is not given comes from the environment, else it is the sample. The region
     defaults to the simulated one for the sample and to mo-metro-east otherwise; the home to
-    data/sample or data/real.
+    data/sample or data/real. The sample ranks its tracts always.
 
     Raises:
         SettingsError: the input directory does not exist, or there is no source of a name under `without`.
@@ -99,6 +102,7 @@ def resolve(
         input=chosen,
         region=find_region(region_id, config.get("regions")),
         without=tuple(sorted(without)),
+        tracts=tracts or chosen == SAMPLE,
     )
 
 
@@ -107,7 +111,8 @@ def nightly(config: Mapping[str, Any]) -> Settings | None:
     section = config.get("nightly", {})
     if not (section.get("input") and section.get("region")):
         return None
-    return resolve(section["input"], section["region"], section.get("home"), config, section.get("without", ()))
+    given = {name: section[name] for name in ("home", "without", "tracts") if name in section}
+    return resolve(section["input"], section["region"], config=config, **given)
 
 
 def bound_to(home: Path) -> dict[str, Any] | None:

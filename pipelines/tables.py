@@ -45,13 +45,23 @@ class TableStore:
         write_atomically(self.path(table.key), buffer.getvalue())
         return conformed
 
-    def read(self, key: str) -> pl.DataFrame:
-        """The stored frame.
+    def read(self, key: str, where: pl.Expr | None = None) -> pl.DataFrame:
+        """The stored frame, or the rows of it that meet a condition.
 
         Raises:
             TableMissingError: the table was never written in this home.
         """
-        return pl.read_parquet(self._existing(key))
+        if where is None:
+            return pl.read_parquet(self._existing(key))
+        return pl.scan_parquet(self._existing(key)).filter(where).collect()
+
+    def listed(self, key: str, *columns: str) -> pl.DataFrame:
+        """The different rows of some columns of a stored table.
+
+        Raises:
+            TableMissingError: the table was never written in this home.
+        """
+        return pl.scan_parquet(self._existing(key)).select(columns).unique(maintain_order=True).collect()
 
     def _existing(self, key: str) -> Path:
         path = self.path(key)

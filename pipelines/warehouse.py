@@ -19,12 +19,9 @@ import polars as pl
 
 from atlas import summary
 from models.engine.defaults import N_DRAWS, SEED
-from models.indicators.indicator import VALUES, all_indicators
-from models.indices.spec import all_indices
-from models.indices.tables import UNIONS, index_table
 from pipelines import meta
 from pipelines.files import sync_folder
-from pipelines.home import Home, catalogue
+from pipelines.home import Home, catalogue, unions
 from pipelines.judging import explain, judge_stored, record
 from pipelines.settings import LIVE, SAMPLE, bind, check_binding
 from quality.contract import Table
@@ -36,13 +33,6 @@ STORAGE_VERSION = "v1.0.0"
 KEEP = 5
 CURRENT = summary.CURRENT.name  # the atlas, which reads nothing else, says where the file is
 _FILE = re.compile(r"^headwaters-(\d{6})\.duckdb$")
-
-
-def views() -> list[tuple[Table, list[str]]]:
-    """Each published union, and the keys of the tables that it unites."""
-    united = [(VALUES, [indicator.table.key for indicator in all_indicators().values()])]
-    united += [(union, [index_table(union, spec).key for spec in all_indices().values()]) for union in UNIONS]
-    return united
 
 
 class PublishError(Exception):
@@ -138,7 +128,7 @@ def _build(
 ) -> Release:
     simulated = home.settings.is_simulated
     published = list(catalogue().values())
-    united = views()
+    united = unions()
     generated = meta.build(home, checks, [*published, *(view for view, _ in united), *meta.STATIC])
     connection = duckdb.connect()
     try:

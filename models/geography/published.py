@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from models.geography import coc, districts, hosts, layers, tracts, vintages
+from models.geography.areas import ACS_AREA, acs_areas, newest_to_coc
 from models.geography.counties import COUNTY_VINTAGE
 from models.geography.crosswalk import TREATMENTS, Crosswalk, CrosswalkError, reverse
 from models.geography.sizes import INPUTS as SIZE_INPUTS
@@ -209,15 +210,18 @@ def crosswalks(tables: Mapping[str, pl.DataFrame], counties: pl.DataFrame) -> li
     return [*found, *_cocs(tables, sizes), *_districts(tables, sizes)]
 
 
-def build_all(tables: Mapping[str, pl.DataFrame], counties: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The published tables of weights and of what is unmatched.
+def build_all(
+    tables: Mapping[str, pl.DataFrame], counties: pl.DataFrame, acs: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The published tables of weights, of what is unmatched, and of the areas that counties make up.
 
     Args:
         tables: `INPUTS` by name; each may be empty.
         counties: geo_id of the counties of the declared vintage.
+        acs: rows of core.census_acs5_county.
 
     Returns:
-        Rows of geography.crosswalk and of geography.unmatched.
+        Rows of geography.crosswalk, geography.unmatched and geography.acs_area.
 
     Raises:
         CrosswalkError: a table is not handed in, or weights lose or invent a part of a source.
@@ -226,7 +230,8 @@ def build_all(tables: Mapping[str, pl.DataFrame], counties: pl.DataFrame) -> tup
         raise CrosswalkError(f"crosswalks need the tables {', '.join(lacking)}; an empty one will do")
     layer = district_layers(tables).rename({"geo_id": "from_id", "layer": "from_layer"})
     weights, unmatched = [CROSSWALK.empty()], [UNMATCHED.empty()]
-    for vintage, crosswalk in crosswalks(tables, counties):
+    found = crosswalks(tables, counties)
+    for vintage, crosswalk in found:
         named = {"crosswalk_id": pl.lit(crosswalk.id), "vintage": pl.lit(vintage)}
         levels = {"from": crosswalk.from_level, "to": crosswalk.to_level}
         rows = crosswalk.weights.with_columns(from_level=pl.lit(levels["from"]), to_level=pl.lit(levels["to"]), **named)
@@ -237,7 +242,19 @@ def build_all(tables: Mapping[str, pl.DataFrame], counties: pl.DataFrame) -> tup
         weights.append(rows.select(CROSSWALK.column_names))
         listed = crosswalk.unmatched.with_columns(level=pl.col("side").replace(levels), **named)
         unmatched.append(listed.select(UNMATCHED.column_names))
-    return _in_order(CROSSWALK, weights), _in_order(UNMATCHED, unmatched)
+    to_coc = newest_to_coc(found)
+    areas = ACS_AREA.empty() if to_coc is None else acs_areas(acs, to_coc, _coc_names(tables))
+    return _in_order(CROSSWALK, weights), _in_order(UNMATCHED, unmatched), areas
+
+
+def _coc_names(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """geo_id and geo_name of Continuums of Care, as their newest crosswalk writes it."""
+    listed = [
+        tables[key].select("vintage", geo_id="coc_id", geo_name="coc_name")
+        for key in ("core.coc_county_crosswalk", "core.coc_county_tract")
+    ]
+    named = pl.concat(listed).filter(pl.col("geo_name").is_not_null()).sort("vintage", "geo_id", "geo_name")
+    return named.group_by("geo_id", maintain_order=True).agg(pl.col("geo_name").last())
 
 
 def _in_order(table: Table, frames: list[pl.DataFrame]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Shares and values out of ACS cells, with the margins that belong to them."""
+"""Shares, counts and values out of ACS cells, with the margins that belong to them, at every level that has them."""
 
 import re
 
@@ -6,9 +6,21 @@ import polars as pl
 
 from models.engine.margins import proportion_moe, standard_error, sum_moe
 from models.geography.counties import COUNTY_VINTAGE
-from models.indicators.indicator import CELL, FRAME, AbsentError
+from models.indicators.indicator import CELL, AbsentError, Indicator, Inputs, framed
 
-TABLE = "core.census_acs5_county"
+LEVELS = {
+    "county": "core.census_acs5_county",
+    "tract": "core.census_acs5_tract",
+    "school_district": "core.census_acs5_district",
+    "coc": "geography.acs_area",
+}
+"""Levels of ACS figures and their tables; a Continuum of Care has the sums of its counties' cells."""
+TABLE = LEVELS["county"]
+TABLES = tuple(LEVELS.values())
+NO_SUMS = ("county", "tract", "school_district")
+"""Levels of a median or a Gini index, which are never summed."""
+COUNTS = ("county", "school_district", "coc")
+"""Levels of counts of people: a tract is too small for them."""
 _TERM = re.compile(f"([+-]?)({CELL})")
 
 
@@ -34,43 +46,50 @@ def _sum(parts: list[tuple[int, str]]) -> tuple[pl.Expr, pl.Expr]:
 
 
 def _wide(acs: pl.DataFrame, cells: list[str]) -> pl.DataFrame:
-    """One row a county and vintage, for the vintages that hold every cell; else AbsentError."""
+    """One row an area and vintage, for the levels and vintages that hold every cell; else AbsentError."""
     held = acs.filter(pl.col("cell").is_in(cells))
-    by_vintage = held.group_by("vintage").agg(pl.col("cell").unique())
-    whole = [vintage for vintage, found in by_vintage.iter_rows() if set(cells) <= set(found)]
-    if not whole:
+    by_vintage = held.group_by("geo_level", "vintage").agg(n=pl.col("cell").n_unique())
+    whole = by_vintage.filter(pl.col("n") == len(set(cells)))
+    if whole.is_empty():
         have = set(held["cell"])
         lacking = [cell for cell in cells if cell not in have] or cells
         raise AbsentError(
             f"no landed vintage holds the ACS cells {', '.join(lacking)}",
             f"census_acs5/{COUNTY_VINTAGE}/county/{lacking[0][:-4]}.json",
         )
-    keys = ["vintage", "period", "geo_id"]
+    keys = ["vintage", "period", "geo_level", "geo_id"]
     return (
-        held.filter(pl.col("vintage").is_in(whole))
+        held.join(whole, on=["geo_level", "vintage"], how="semi")
         .group_by(keys)
         .agg(
             *[pl.col("estimate").filter(pl.col("cell") == cell).first().alias(f"{cell}_e") for cell in cells],
             *[pl.col("moe").filter(pl.col("cell") == cell).first().alias(f"{cell}_m") for cell in cells],
             pl.col("annotation").drop_nulls().first().alias("note"),
-            pl.col("snapshot_sha256").unique().sort().str.join(",").alias("snapshot_sha256"),
+            pl.col("snapshot_sha256").str.split(",").explode().unique().sort().str.join(",").alias("snapshot_sha256"),
         )
         .sort(keys)
     )
 
 
 def _frame(wide: pl.DataFrame) -> pl.DataFrame:
-    return wide.rename({"period": "source_period"}).with_columns(period=pl.col("vintage")).select(*FRAME).cast(FRAME)
+    return framed(wide.rename({"period": "source_period"}).with_columns(period=pl.col("vintage")))
+
+
+def figures(tables: Inputs, this: Indicator) -> pl.DataFrame:
+    """The rows of an indicator's cells at all its levels, out of the tables of `LEVELS`."""
+    columns = ["vintage", "period", "geo_level", "geo_id", "cell", "estimate", "moe", "annotation", "snapshot_sha256"]
+    wanted = [tables[LEVELS[level]] for level in this.levels if LEVELS.get(level) in tables]
+    return pl.concat([table.filter(pl.col("cell").is_in(this.cells)).select(columns) for table in wanted])
 
 
 def share(acs: pl.DataFrame, numerator: str, denominator: str) -> pl.DataFrame:
-    """numerator/denominator by county and vintage, with its standard error.
+    """numerator/denominator by area and vintage, with its standard error.
 
     A numerator that is the denominator less some cells (`S2801_C01_001-S2801_C01_014`) is one minus the
     share of those cells and has their error: the whole is not independent of its parts.
 
     Args:
-        acs: rows of `core.census_acs5_county`.
+        acs: rows of the tables of `LEVELS`.
         numerator: signed cells that are parts of the denominator.
         denominator: signed cells.
 
@@ -94,7 +113,22 @@ def share(acs: pl.DataFrame, numerator: str, denominator: str) -> pl.DataFrame:
     )
 
 
-def value(acs: pl.DataFrame, cell: str) -> pl.DataFrame:
+def shares(tables: Inputs, this: Indicator) -> pl.DataFrame:
+    """The share that an indicator declares, at all its levels; see `share`."""
+    return share(figures(tables, this), this.numerator, this.denominator)
+
+
+def counts(tables: Inputs, this: Indicator) -> pl.DataFrame:
+    """The sum of an indicator's numerator cells with its standard error, at all its levels."""
+    parts = terms(this.numerator)
+    wide = _wide(figures(tables, this), [cell for _, cell in parts])
+    total, moe = _sum(parts)
+    return _frame(wide.with_columns(value=total.clip(0), se=standard_error(moe)))
+
+
+def values(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """A single cell that stands for itself, such as a median; never summed over areas."""
-    wide = _wide(acs, [cell])
-    return _frame(wide.with_columns(value=pl.col(f"{cell}_e"), se=standard_error(pl.col(f"{cell}_m"))))
+    wide = _wide(figures(tables, this), [this.numerator])
+    return _frame(
+        wide.with_columns(value=pl.col(f"{this.numerator}_e"), se=standard_error(pl.col(f"{this.numerator}_m")))
+    )

@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.indicators import acs
-from models.indicators.indicator import FRAME, AbsentError, Indicator, Inputs, indicator
+from models.indicators.indicator import AbsentError, Indicator, Inputs, framed, indicator
 
 _FRANCHINO = (
     "Caregiver strain, conflict with parents and involvement of child protection recur in Franchino-Olsen 2019, "
@@ -28,8 +28,8 @@ _FRANCHINO = (
 )
 def single_parent_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Before 2019 the table's lines meant something else: older vintages are left out."""
-    table = tables[acs.TABLE]
-    return acs.share(table.filter(pl.col("vintage") >= "2019"), this.numerator, this.denominator)
+    figures = acs.figures(tables, this).filter(pl.col("vintage") >= "2019")
+    return acs.share(figures, this.numerator, this.denominator)
 
 
 @indicator(
@@ -48,7 +48,7 @@ def single_parent_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
 )
 def no_parent_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Mixes kin care, foster care and lodging: no count of children in custody."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)
 
 
 @indicator(
@@ -67,7 +67,7 @@ def no_parent_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
 )
 def kin_care_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The best single cell for a family that has lost its middle generation."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)
 
 
 @indicator(
@@ -91,13 +91,13 @@ def children_in_care_count(tables: Inputs, this: Indicator) -> pl.DataFrame:
         raise AbsentError(
             "no AFCARS numbers at a glance were landed", "acf_afcars/2021/afcars_fy2021_glance_by_state.csv"
         )
-    return care.select(
+    rows = care.select(
         "geo_id",
         period=pl.col("period").str.tail(4),
         source_period=pl.col("period"),
         vintage=pl.col("vintage"),
         value=pl.col("count"),
-        se=pl.lit(None, pl.Float64),
         note=pl.lit("a full count by the state's own records"),
         snapshot_sha256=pl.col("snapshot_sha256"),
-    ).cast(FRAME)
+    )
+    return framed(rows, "state")

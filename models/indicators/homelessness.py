@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.indicators import acs
-from models.indicators.indicator import FRAME, AbsentError, Indicator, Inputs, indicator
+from models.indicators.indicator import AbsentError, Indicator, Inputs, framed, indicator
 
 _COVENANT = (
     "Of 911 homeless young people in 13 cities 19 % had been trafficked (Covenant House, Loyola and Penn 2017, "
@@ -39,7 +39,7 @@ _CROWDED = "+".join(f"B25014_{n:03d}" for n in (5, 6, 7, 11, 12, 13))
 )
 def severe_rent_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The households nearest to eviction; units 'not computed' are out of the denominator."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)
 
 
 @indicator(
@@ -58,7 +58,7 @@ def severe_rent_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
 )
 def severe_owner_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Owners lose homes too; in rural counties they are most households."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)
 
 
 @indicator(
@@ -77,7 +77,7 @@ def severe_owner_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
 )
 def crowded_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Doubled-up families are the largest group of homeless students."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)
 
 
 @indicator(
@@ -101,13 +101,13 @@ def homeless_people_count(tables: Inputs, this: Indicator) -> pl.DataFrame:
         raise AbsentError(
             "no Point-in-Time workbook by CoC was landed", "hud_pit/2025/2007-2025-PIT-Counts-by-CoC.xlsb"
         )
-    return pit.select(
+    rows = pit.select(
         "geo_id",
         "period",
         source_period=pl.col("period"),
         vintage=pl.col("vintage"),
         value=pl.col("count"),
-        se=pl.lit(None, pl.Float64),
         note=pl.lit("a count on one night; its error is not published"),
         snapshot_sha256=pl.col("snapshot_sha256"),
-    ).cast(FRAME)
+    )
+    return framed(rows, "coc")

@@ -14,13 +14,26 @@ from quality.columns import GEO_LEVELS, geo_id, geo_level
 from quality.contract import Column, Table
 
 ERROR_MODELS = ("moe", "published_interval", "censored", "binomial", "poisson", "declared", "none")
-TOPICS = ("poverty", "homelessness", "family_instability", "systemic_risk", "context")
+TOPICS = ("poverty", "homelessness", "family_instability", "systemic_risk", "context", "population")
 UNITS = {
     "share": "share, 0 to 1",
     "usd": "US dollars",
     "count": "persons",
+    "per_1000": "per 1,000",
+    "ratio": "ratio",
+    "gap": "difference of shares, -1 to 1",
+    "score": "publisher's own scale",
 }
-BOUNDS = {"share": (0.0, 1.0), "usd": (0.0, float("inf")), "count": (0.0, float("inf"))}
+_INF = float("inf")
+BOUNDS = {
+    "share": (0.0, 1.0),
+    "usd": (0.0, _INF),
+    "count": (0.0, _INF),
+    "per_1000": (0.0, 1000.0),
+    "ratio": (0.0, _INF),
+    "gap": (-1.0, 1.0),
+    "score": (-_INF, _INF),
+}
 
 CELL = r"[BCS]\d{4,5}[A-Z]*(?:_C\d{2})?_\d{3}"
 """A cell of an ACS table: B17001_002, S2801_C01_014."""
@@ -54,10 +67,14 @@ class Indicator:
         direction: +1 where more is greater need, -1 where less is, 0 where neither.
         unit: a key of UNITS.
         error: how the error is known, one of ERROR_MODELS.
-        native_level: the level at which the publisher knows the figure.
+        native_level: the smallest level at which the publisher knows the figure.
+        levels: the levels that have rows, the native one among them.
         tables: the core tables that the function reads.
         is_modelled: whether the publisher's figure is itself a model's, and so never shrunk again.
+        compares_groups: whether it sets groups of people against each other (a gap, a ratio, segregation): only so
+            may race, ethnicity, nativity or language stand behind an indicator of an index.
         reference: why the indicator stands for its topic, citable.
+        bias: what is known to be wrong with it, in words.
         compute: the function; takes the tables by key and this declaration, returns rows as `FRAME`
             declares.
     """
@@ -73,10 +90,18 @@ class Indicator:
     unit: str
     error: str
     native_level: str
+    levels: tuple[str, ...]
     tables: tuple[str, ...]
     is_modelled: bool
+    compares_groups: bool
     reference: str
+    bias: str
     compute: "Compute"
+
+    @property
+    def is_shrunk(self) -> bool:
+        """Whether values with margins are shrunk: a count is not, its distribution is that of places' sizes."""
+        return self.error == "moe" and self.unit != "count"
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -92,10 +117,10 @@ class Indicator:
             title=self.title,
             description=f"{self.definition} Universe: {self.universe} Native level: {self.native_level}. "
             f"Error model: {self.error}.",
-            columns=_columns(lower, None if upper == float("inf") else upper, UNITS[self.unit]),
+            columns=_columns(None if lower == -_INF else lower, None if upper == _INF else upper, UNITS[self.unit]),
             primary_key=("geo_level", "geo_id", "indicator_id", "period"),
             # County indicators always list every county; others list what their publisher lists.
-            may_be_empty=self.native_level != "county",
+            may_be_empty="county" not in self.levels,
         )
 
 
@@ -103,17 +128,28 @@ Compute = Callable[[Inputs, Indicator], pl.DataFrame]
 
 FRAME = pl.Schema(
     {
+        "geo_level": pl.String,
         "geo_id": pl.String,
         "period": pl.String,
         "source_period": pl.String,
         "vintage": pl.String,
         "value": pl.Float64,
+        "value_lower": pl.Float64,
+        "value_upper": pl.Float64,
         "se": pl.Float64,
         "note": pl.String,
         "snapshot_sha256": pl.String,
     }
 )
-"""What an indicator function returns: direct values with their standard errors."""
+"""What an indicator function returns: direct values with their standard errors; a 90 % interval only where it does not
+follow from them, else null."""
+
+
+def framed(frame: pl.DataFrame, geo_level: str = "county") -> pl.DataFrame:
+    """Rows as `FRAME` declares: what a frame lacks is null, its level the one given."""
+    level = [] if "geo_level" in frame.columns else [pl.lit(geo_level).alias("geo_level")]
+    lacking = [pl.lit(None).alias(name) for name in FRAME if name not in frame.columns and name != "geo_level"]
+    return frame.with_columns(*level, *lacking).select(*FRAME).cast(FRAME)
 
 
 def _columns(minimum: float | None, maximum: float | None, unit: str) -> tuple[Column, ...]:
@@ -198,9 +234,12 @@ def indicator(
     unit: str,
     error: str,
     native_level: str = "county",
+    levels: tuple[str, ...] = (),
     tables: tuple[str, ...],
     is_modelled: bool = False,
+    compares_groups: bool = False,
     reference: str,
+    bias: str = "",
 ) -> Callable[[Compute], Indicator]:
     """Register a function as an indicator.
 
@@ -217,6 +256,7 @@ def indicator(
                 ("error", error, ERROR_MODELS),
                 ("direction", direction, (-1, 0, 1)),
                 ("native_level", native_level, GEO_LEVELS),
+                *(("level", level, GEO_LEVELS) for level in levels),
             )
             if value not in allowed
         ]
@@ -238,9 +278,12 @@ def indicator(
             unit,
             error,
             native_level,
+            levels or (native_level,),
             tables,
             is_modelled,
+            compares_groups,
             reference,
+            bias,
             compute,
         )
         return _REGISTRY[id]

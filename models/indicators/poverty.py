@@ -4,7 +4,7 @@ import polars as pl
 
 from models.engine.margins import Z90
 from models.indicators import acs
-from models.indicators.indicator import FRAME, AbsentError, Indicator, Inputs, indicator
+from models.indicators.indicator import AbsentError, Indicator, Inputs, framed, indicator
 
 _FRANCHINO = "Poverty and material need recur as risk factors in Franchino-Olsen 2019, 10.1177/1524838018821956."
 
@@ -29,16 +29,16 @@ def child_poverty_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     if saipe.is_empty():
         raise AbsentError("no SAIPE county workbook was landed", "census_saipe/2023/est23all.xls")
     interval = pl.col("poverty_0_17_share_upper") - pl.col("poverty_0_17_share_lower")
-    return saipe.select(
+    rows = saipe.select(
         "geo_id",
         period=pl.col("vintage"),
         source_period=pl.col("period"),
         vintage=pl.col("vintage"),
         value=pl.col("poverty_0_17_share"),
         se=interval / (2 * Z90),
-        note=pl.lit(None, pl.String),
         snapshot_sha256=pl.col("snapshot_sha256"),
-    ).cast(FRAME)
+    )
+    return framed(rows)
 
 
 @indicator(
@@ -56,7 +56,7 @@ def child_poverty_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
 )
 def median_household_income_usd(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """A median: it stands for its own area and is never summed."""
-    return acs.value(tables[acs.TABLE], this.numerator)
+    return acs.values(tables, this)
 
 
 @indicator(
@@ -75,7 +75,7 @@ def median_household_income_usd(tables: Inputs, this: Indicator) -> pl.DataFrame
 )
 def snap_household_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Food assistance reaches households above the poverty line too."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)
 
 
 @indicator(
@@ -94,4 +94,4 @@ def snap_household_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
 )
 def no_vehicle_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Without a car, work and services are out of reach where no bus runs."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)

@@ -26,7 +26,7 @@ _DISCONNECTED = "+".join(f"B14005_{n:03d}" for n in (10, 11, 14, 15, 24, 25, 28,
 )
 def disconnected_youth_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """A sum of eight small cells: its margin is wide in small counties."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)
 
 
 @indicator(
@@ -45,7 +45,7 @@ def disconnected_youth_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
 )
 def no_diploma_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """One minus the published share with a diploma or more."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)
 
 
 @indicator(
@@ -64,4 +64,4 @@ def no_diploma_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
 )
 def no_broadband_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """One minus the published share with a broadband subscription."""
-    return acs.share(tables[acs.TABLE], this.numerator, this.denominator)
+    return acs.shares(tables, this)

@@ -45,7 +45,7 @@ class Assessment:
     absent: list[AbsentPart]
 
 
-class _Index:
+class Index:
     """One index over the reference population: the tree, its members, its draws."""
 
     def __init__(
@@ -98,15 +98,16 @@ def assess(
         counties: all counties of the declared vintage (geo_id, geo_name).
         region: the region's counties, a part of them.
     """
+    values = at_level(values, spec.geo_level)
     population = national(counties).sort("geo_id").select("geo_id").with_row_index("position")
-    index = _Index(spec, specs, indicators, values, population, n_draws, seed)
+    index = Index(spec, specs, indicators, values, population, n_draws, seed)
     places = region.select("geo_id", "geo_name").join(population, on="geo_id", how="left", maintain_order="left")
     inside = np.zeros(population.height, dtype=bool)
     inside[places["position"].drop_nulls().to_numpy()] = True
     ranked = inside & index.is_scored
     draws = np.ascontiguousarray(index.simulation.draws[:, ranked])
     summary = summarise(draws) if ranked.any() else None
-    ranks = _ranks(index, draws, ranked, summary)
+    ranks = ranks_of(index, draws, ranked, summary)
     sensitivity = _sensitivity(index, ranked, seed)
     comparison = _comparison(values, population)
     explained = drivers(
@@ -131,7 +132,7 @@ def assess(
     who = f"{'simulated' if is_simulated else 'us'}-counties-{COUNTY_VINTAGE}-n{population.height}"
     audit = audit_rows(evidence)
     return Assessment(
-        scores=publish(SCORES, _scores(index, places, ranks).with_columns(reference_id=pl.lit(who))),
+        scores=publish(SCORES, scores_of(index, places, ranks).with_columns(reference_id=pl.lit(who))),
         drivers=publish(DRIVERS, _drivers(explained, places)),
         sensitivity=publish(SENSITIVITY, _by_place(sensitivity, places)),
         audit=publish(AUDIT, audit.with_row_index("position", offset=1).rename({"title": "step_title"})),
@@ -140,7 +141,12 @@ def assess(
     )
 
 
-def _scores(index: _Index, places: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
+def at_level(values: Mapping[str, pl.DataFrame], level: str) -> dict[str, pl.DataFrame]:
+    """The rows of one level out of tables `indicator.<id>`."""
+    return {name: frame.filter(pl.col("geo_level") == level) for name, frame in values.items()}
+
+
+def scores_of(index: Index, places: pl.DataFrame, ranks: pl.DataFrame) -> pl.DataFrame:
     """Scores of every place of the region, and ranks of those that have one."""
     draws, spec = index.simulation.draws, index.spec
     coverage = index.evaluator.coverage[spec.id]
@@ -170,7 +176,7 @@ def _scores(index: _Index, places: pl.DataFrame, ranks: pl.DataFrame) -> pl.Data
     )
 
 
-def _ranks(index: _Index, draws: Draws, ranked: Mask, summary: RankSummary | None) -> pl.DataFrame:
+def ranks_of(index: Index, draws: Draws, ranked: Mask, summary: RankSummary | None) -> pl.DataFrame:
     """The rank columns of the ranked areas; without any, no rows."""
     if summary is None:
         names = (*RANK_COLUMNS, "rank_joint_lower", "rank_joint_upper")
@@ -196,7 +202,7 @@ def _drivers(explained: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _sensitivity(index: _Index, ranked: Mask, seed: int) -> Sensitivity | None:
+def _sensitivity(index: Index, ranked: Mask, seed: int) -> Sensitivity | None:
     if index.spec.sensitivity is None or not ranked.any():
         return None
     return analyse(
@@ -226,7 +232,7 @@ def _comparison(values: Mapping[str, pl.DataFrame], population: pl.DataFrame) ->
 
 
 def _evidence(
-    index: _Index,
+    index: Index,
     summary: RankSummary | None,
     explained: pl.DataFrame,
     sensitivity: Sensitivity | None,

@@ -28,6 +28,7 @@ from models.indices.yaml_lines import DeclarationError, Entry, Path, nearest
 RECIPE_KEYS = ("normalisation", "aggregation", "weighting", "missing", "min_coverage", "treatment", "reference")
 COMMON_KEYS = ("id", "title", "question", *RECIPE_KEYS, "members", "groups", "sensitivity", "approved_by")
 OWN_ONLY = ("geo_level", "reference_year", "reference_population")
+OWN_OPTIONAL = ("levels",)
 """Keys of the project's own indices."""
 TABLE_ONLY = ("table", "error_correlation", "preset", "vintage", "themes", "reversed", "population", "domains")
 """Keys of the index of a table."""

@@ -63,7 +63,7 @@ def _drawer(indicator: Indicator, frame: pl.DataFrame, usable: NDArray[np.bool_]
     """Draws of what has margins come from its posterior, of what is a model's already from its published interval."""
     if not usable.any():
         return Fixed(indicator.id, np.full(usable.size, np.nan))
-    if indicator.error == "moe":
+    if indicator.is_shrunk:
         return posterior(indicator, frame)
     value, lower, upper = (np.where(usable, _vector(frame, f"value{end}"), np.nan) for end in ("", "_lower", "_upper"))
     return PublishedInterval(indicator.id, value, lower, upper, support=BOUNDS[indicator.unit])

@@ -20,6 +20,7 @@ from models.indices.declared import (
     OF_TABLES,
     OWN_MEMBER_KEYS,
     OWN_ONLY,
+    OWN_OPTIONAL,
     TABLE_MEMBER_KEYS,
     TABLE_ONLY,
     Declared,
@@ -31,6 +32,7 @@ from models.indices.declared import (
     read_recipe,
     read_sensitivity,
 )
+from models.indices.refusals import refusal
 from models.indices.yaml_lines import DeclarationError, Entry, nearest, read
 
 POPULATIONS = ("national",)
@@ -62,10 +64,12 @@ class IndexSpec(Declared):
     """A validated declaration of one of the project's own indices.
 
     `tree` holds its own members as leaves, all of direction +1; `full_tree` puts in directions and
-    inner indices.
+    inner indices. `levels` are those that are ranked beside `geo_level`, each among its own, from the members that are
+    known at that level.
     """
 
     geo_level: str
+    levels: tuple[str, ...]
     reference_year: int
     reference_population: str
     members: tuple[MemberSpec, ...]
@@ -117,7 +121,7 @@ def read_index(entry: Any, where: str) -> IndexSpec:
         if not isinstance(entry, Mapping):
             raise DeclarationError(f"{where}: must be a mapping")
         entry = Entry(entry, where)
-    entry.only((*COMMON_KEYS, *OWN_ONLY), dict.fromkeys(TABLE_ONLY, OF_TABLES))
+    entry.only((*COMMON_KEYS, *OWN_ONLY, *OWN_OPTIONAL), dict.fromkeys(TABLE_ONLY, OF_TABLES))
     entry.need(*_NEEDED)
     name = entry.text("id")
     year = entry.data["reference_year"]
@@ -127,11 +131,15 @@ def read_index(entry: Any, where: str) -> IndexSpec:
     members = tuple(_own_member(entry, position, item) for position, item in enumerate(entry.items("members")))
     groups = read_groups(entry, recipe)
     tree = grow(entry, name, recipe, groups, [Leaf(Node(m.id, m.weight), m.parent) for m in members])
+    geo_level = entry.choice("geo_level", tuple(_SIZE))
+    levels = entry.items("levels") if entry.data.get("levels") else []
+    others = tuple(level for level in _SIZE if level != geo_level)
     return IndexSpec(
         id=name,
         title=entry.text("title"),
         question=entry.text("question"),
-        geo_level=entry.choice("geo_level", tuple(_SIZE)),
+        geo_level=geo_level,
+        levels=tuple(entry.judge_choice(level, others, "levels", n) for n, level in enumerate(levels)),
         reference_year=year,
         reference_population=entry.choice("reference_population", POPULATIONS),
         recipe=recipe,
@@ -193,8 +201,10 @@ def judge(specs: Iterable[IndexSpec], indicators: Mapping[str, Indicator]) -> No
                     f"{spec.id}: {member.id} is known only by {indicator.native_level}: a value of a larger area "
                     f"never ranks the {spec.geo_level} areas inside it"
                 )
-            if indicator.topic == "context" or indicator.direction == 0:
-                raise DeclarationError(f"{spec.id}: {member.id} is context and enters no index")
+            if spec.geo_level not in indicator.levels:
+                raise DeclarationError(f"{spec.id}: {member.id} has no figures by {spec.geo_level}")
+            if (why := refusal(indicator)) is not None:
+                raise DeclarationError(f"{spec.id}: {member.id} {why}")
             if indicator.topic != spec.id:
                 raise DeclarationError(f"{spec.id}: {member.id} belongs to the topic {indicator.topic}")
     twice = [name for name, count in seen.items() if count > 1]

@@ -22,6 +22,8 @@ _INDEX = Column("index_id", pl.String, "The index; see meta.indices.", nullable=
 _SIMULATED = Column(
     "is_simulated", pl.Boolean, "Whether the figures are SIMULATED and describe no real place.", nullable=False
 )
+LEVELS = ("tract", "school_district", "coc")
+"""Levels that are ranked beside counties."""
 _PLACE = (geo_level("county"), geo_id("county"), GEO_NAME, _INDEX)
 
 
@@ -162,7 +164,18 @@ AUDIT = Table(
     primary_key=("index_id", "position"),
 )
 
-UNIONS = (SCORES, DRIVERS, SENSITIVITY, AUDIT)
+AREAS = replace(
+    SCORES,
+    key="risk.areas",
+    title="Indices of tracts, school districts and Continuums of Care",
+    description="Areas of other levels than the county, each ranked among its own level only, from the members that "
+    "are known at that level: conditions only. Tracts are there where they were asked for. The union of all tables "
+    f"risk.<index>_areas. {WHAT_IT_IS}",
+    columns=(geo_level(*LEVELS), geo_id(*LEVELS), *SCORES.columns[2:]),
+    may_be_empty=True,
+)
+
+UNIONS = (SCORES, AREAS, DRIVERS, SENSITIVITY, AUDIT)
 
 
 def index_table(union: Table, spec: IndexSpec) -> Table:
@@ -175,7 +188,7 @@ def index_table(union: Table, spec: IndexSpec) -> Table:
         title=f"{spec.title}: {title}",
         description=f"{spec.question} {WHAT_IT_IS if union is SCORES else union.description}",
         # An index without declared alternatives has no sensitivity, and one without any value no drivers.
-        may_be_empty=union in (SENSITIVITY, DRIVERS),
+        may_be_empty=union in (AREAS, SENSITIVITY, DRIVERS),
     )
 
 

@@ -184,8 +184,14 @@ def test_agencies_without_ground(walks, tables):
     assert {"2926760", "2900009", "2900030"} <= set(host.unmatched["id"])
 
 
+NO_ACS = pl.DataFrame(
+    schema=dict.fromkeys(("vintage", "period", "table_id", "cell", "geo_id", "snapshot_sha256"), pl.String)
+    | {"estimate": pl.Float64, "moe": pl.Float64}
+)
+
+
 def test_published_tables_keep_their_contract(tables, counties):
-    weights, unmatched = published.build_all(tables, counties)
+    weights, unmatched, _ = published.build_all(tables, counties, NO_ACS)
     for table, frame in ((published.CROSSWALK, weights), (published.UNMATCHED, unmatched)):
         stored = table.conform(frame)
         assert not stored.select(table.primary_key).is_duplicated().any()
@@ -196,4 +202,4 @@ def test_published_tables_keep_their_contract(tables, counties):
                 assert set(stored[column.name].drop_nulls()) <= set(column.allowed)
             if column.maximum is not None:
                 assert stored[column.name].max() <= column.maximum
-    assert published.build_all(tables, counties)[0].equals(weights)
+    assert published.build_all(tables, counties, NO_ACS)[0].equals(weights)

@@ -23,13 +23,14 @@ def values(seed: int = 1, *, period: str = "2023", width: float = 0.02) -> dict[
     need = generator.uniform(0.1, 0.5, len(IDS))
     tables = {}
     for name, one in all_indicators().items():
-        if one.native_level != "county":
+        if "county" not in one.levels:
             continue
         value = np.clip(need + generator.normal(0, 0.05, len(IDS)), 0, 1)
         scale = 1e5 if one.unit == "usd" else 1
         tables[name] = pl.DataFrame(
             {
-                "geo_id": IDS, "period": [period] * len(IDS), "value": value * scale,
+                "geo_level": ["county"] * len(IDS), "geo_id": IDS, "period": [period] * len(IDS),
+                "value": value * scale,
                 "value_lower": (value - width) * scale, "value_upper": (value + width) * scale,
                 "value_direct": value * scale, "se": [width * scale / Z90] * len(IDS),
             }

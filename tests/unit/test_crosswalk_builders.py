@@ -443,23 +443,34 @@ def nothing() -> dict[str, pl.DataFrame]:
     }
 
 
+NO_ACS = pl.DataFrame(
+    schema=dict.fromkeys(("vintage", "period", "table_id", "cell", "geo_id", "snapshot_sha256"), pl.String)
+    | {"estimate": pl.Float64, "moe": pl.Float64}
+)
+
+
 def test_tables_may_be_empty_but_not_lacking():
     counties = pl.DataFrame({"geo_id": ["29510"]})
-    weights, unmatched = published.build_all(nothing(), counties)
+    weights, unmatched, areas = published.build_all(nothing(), counties, NO_ACS)
+    assert areas.is_empty()
     assert weights["from_id"].to_list() == ["29510"] and unmatched.is_empty()
     assert list(nothing()) == list(published.INPUTS)
     with pytest.raises(CrosswalkError, match=r"need the tables core\.geo_tract"):
-        published.build_all({name: frame for name, frame in nothing().items() if name != "core.geo_tract"}, counties)
+        published.build_all(
+            {name: frame for name, frame in nothing().items() if name != "core.geo_tract"}, counties, NO_ACS
+        )
 
 
 @pytest.mark.parametrize("table", [published.CROSSWALK, published.UNMATCHED])
 def test_published_tables_hold_what_they_promise(table: Table):
     tables = nothing() | {
-        "core.coc_county_crosswalk": KANSAS_CITY.with_columns(vintage=pl.lit("2025")),
-        "core.coc_county_tract": TRACTS.with_columns(vintage=pl.lit("2025")),
+        "core.coc_county_crosswalk": KANSAS_CITY.with_columns(vintage=pl.lit("2025"), coc_name=pl.lit("Kansas City")),
+        "core.coc_county_tract": TRACTS.with_columns(vintage=pl.lit("2025"), coc_name=pl.lit("Kansas City")),
     }
     counties = pl.DataFrame({"geo_id": ["29095", "29047", "29165", "20209", "29001"]})
-    frames = dict(zip((published.CROSSWALK, published.UNMATCHED), published.build_all(tables, counties), strict=True))
+    frames = dict(
+        zip((published.CROSSWALK, published.UNMATCHED), published.build_all(tables, counties, NO_ACS)[:2], strict=True)
+    )
     frame = table.conform(frames[table])
     assert frame.height and not frame.select(table.primary_key).is_duplicated().any()
     for column in table.columns:

@@ -1,0 +1,1 @@
+"""Decisions: what a fund does with the indices; one module a question, pure functions on tables."""

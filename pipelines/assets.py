@@ -272,7 +272,7 @@ def leaf_members(spec: IndexSpec, specs: Mapping[str, IndexSpec]) -> list[str]:
 def areas_of(home: Home, counties: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The region's areas of each level beside the county; tracts only where they were asked for."""
     lists = {
-        level: home.tables.listed(key, "geo_id", "geo_name")
+        level: home.tables.listed(key, "geo_level", "geo_id", "geo_name")
         for level, key in places.LISTS.items()
         if level != "tract" or home.settings.tracts
     }

@@ -4,7 +4,7 @@ import polars as pl
 
 from quality.contract import Column
 
-GEO_LEVELS = ("us", "state", "county", "tract", "school_district", "coc")
+GEO_LEVELS = ("us", "state", "county", "tract", "school_district", "coc", "service_area")
 
 VALUE_KINDS = ("exact", "interval", "suppressed", "not_applicable", "missing")
 """What a publisher's cell says: a number, bounds, withheld, not applicable, or nothing."""
@@ -65,6 +65,7 @@ GEO_ID_PATTERNS = {
     "tract": r"\d{11}",
     "school_district": r"\d{7}",
     "coc": r"[A-Z]{2}-\d{3}",
+    "service_area": r"[a-z][a-z0-9_]{2,39}",
 }
 
 
@@ -80,7 +81,8 @@ def geo_id(*levels: str) -> Column:
         "geo_id",
         pl.String,
         "Id of the area as zero-padded text: FIPS for the nation (00), states, counties and tracts; NCES id "
-        "for school districts; HUD number for Continuums of Care. Names collide across states: join on this.",
+        "for school districts; HUD number for Continuums of Care; a service area's own id. "
+        "Names collide across states: join on this.",
         nullable=False,
         pattern=f"^({patterns})$",
     )

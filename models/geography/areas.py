@@ -1,11 +1,11 @@
-"""Areas that are made of counties: the ACS cells of a Continuum of Care, summed with their margins."""
+"""Areas that are made of counties: ACS cells of Continuums of Care and service areas, summed with their margins."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import polars as pl
 
 from models.engine.margins import Z90
-from models.geography.crosswalk import Crosswalk
+from models.geography.crosswalk import WEIGHTS, Crosswalk, no_rows
 from models.geography.interpolation import interpolate_counts
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
@@ -13,17 +13,19 @@ from quality.contract import Column, Table
 NEVER_SUMMED = ("B19013", "B19083", "B25064", "S1701_C03")
 """Medians, Gini indices and percentages: what an area's parts have says nothing of what the area has."""
 
+LEVELS = ("coc", "service_area")
+
 ACS_AREA = Table(
     key="geography.acs_area",
-    title="ACS figures of Continuums of Care",
+    title="ACS figures of Continuums of Care and service areas",
     description="Cells of the American Community Survey summed over the counties of each Continuum of Care, by the "
-    "newest crosswalk; margins hold the error of the figures and that of the crosswalk's weights. Null where the "
-    "figure of a part is not known. Medians, Gini indices and percentages are not summed.",
+    "newest crosswalk, and of each service area; margins hold the error of the figures and that of the crosswalk's "
+    "weights. Null where the figure of a part is not known. Medians, Gini indices and percentages are not summed.",
     columns=(
         VINTAGE,
         PERIOD,
-        geo_level("coc"),
-        geo_id("coc"),
+        geo_level(*LEVELS),
+        geo_id(*LEVELS),
         GEO_NAME,
         Column("table_id", pl.String, "ACS table.", nullable=False),
         Column("cell", pl.String, "ACS cell.", nullable=False),
@@ -52,7 +54,7 @@ def acs_areas(acs: pl.DataFrame, crosswalk: Crosswalk, names: pl.DataFrame) -> p
 
     Args:
         acs: rows of core.census_acs5_county.
-        crosswalk: from counties to Continuums of Care.
+        crosswalk: from counties to Continuums of Care or service areas.
         names: geo_id, geo_name of these.
     """
     cells = acs.filter(~pl.col("table_id").str.contains(f"^({'|'.join(NEVER_SUMMED)})"))
@@ -71,7 +73,7 @@ def acs_areas(acs: pl.DataFrame, crosswalk: Crosswalk, names: pl.DataFrame) -> p
             "table_id",
             "cell",
             "snapshot_sha256",
-            geo_level=pl.lit("coc"),
+            geo_level=pl.lit(crosswalk.to_level),
             estimate=pl.col("value").round(6),
             moe=(Z90 * pl.col("se")).round(6),
             annotation=pl.when(pl.col("value").is_null()).then(
@@ -80,3 +82,15 @@ def acs_areas(acs: pl.DataFrame, crosswalk: Crosswalk, names: pl.DataFrame) -> p
         )
         .select(ACS_AREA.column_names)
     )
+
+
+def service_areas(listed: pl.DataFrame) -> Iterator[Crosswalk]:
+    """A crosswalk from counties to each service area: areas overlap as their authors like, and each is whole.
+
+    Args:
+        listed: area_id, geo_id.
+    """
+    for (area,), counties in listed.group_by("area_id", maintain_order=True):
+        whole = {"to_id": pl.lit(area), "weight": 1.0, "weight_se": 0.0, "basis": pl.lit("declared")}
+        weights = counties.select(from_id="geo_id").unique().with_columns(**whole).select(*WEIGHTS).cast(WEIGHTS)
+        yield Crosswalk(f"county_{area}", "county", "service_area", weights, no_rows())

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import polars as pl
 
 from models.geography import coc, districts, hosts, layers, tracts, vintages
-from models.geography.areas import ACS_AREA, acs_areas, newest_to_coc
+from models.geography.areas import ACS_AREA, acs_areas, newest_to_coc, service_areas
 from models.geography.counties import COUNTY_VINTAGE
 from models.geography.crosswalk import TREATMENTS, Crosswalk, CrosswalkError, reverse
 from models.geography.sizes import INPUTS as SIZE_INPUTS
@@ -20,6 +20,7 @@ INPUTS = (
     "core.nces_ccd_district",
     "core.geo_tract",
     "core.geo_district",
+    "core.service_areas_county",
     *SIZE_INPUTS,
 )
 """Core tables that crosswalks are made of; each may be empty."""
@@ -207,7 +208,9 @@ def crosswalks(tables: Mapping[str, pl.DataFrame], counties: pl.DataFrame) -> li
     found = [(COUNTY_VINTAGE, vintages.county_vintage(counties, sizes.tracts, sizes.new_counties))]
     if sizes.tracts.height:
         found.append((COUNTY_VINTAGE, tracts.tract_to_county(sizes.tracts["geo_id"], counties)))
-    return [*found, *_cocs(tables, sizes), *_districts(tables, sizes)]
+    plans = newest(tables["core.service_areas_county"])
+    planned = [(plans["vintage"][0], crosswalk) for crosswalk in service_areas(plans)]
+    return [*found, *_cocs(tables, sizes), *_districts(tables, sizes), *planned]
 
 
 def build_all(
@@ -242,17 +245,21 @@ def build_all(
         weights.append(rows.select(CROSSWALK.column_names))
         listed = crosswalk.unmatched.with_columns(level=pl.col("side").replace(levels), **named)
         unmatched.append(listed.select(UNMATCHED.column_names))
-    to_coc = newest_to_coc(found)
-    areas = ACS_AREA.empty() if to_coc is None else acs_areas(acs, to_coc, _coc_names(tables))
+    summed = [crosswalk for _, crosswalk in found if crosswalk.to_level == "service_area"]
+    if (to_coc := newest_to_coc(found)) is not None:
+        summed.append(to_coc)
+    names = _area_names(tables)
+    areas = pl.concat([ACS_AREA.empty(), *(acs_areas(acs, crosswalk, names) for crosswalk in summed)])
     return _in_order(CROSSWALK, weights), _in_order(UNMATCHED, unmatched), areas
 
 
-def _coc_names(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """geo_id and geo_name of Continuums of Care, as their newest crosswalk writes it."""
+def _area_names(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """geo_id and geo_name of Continuums of Care and service areas, as their newest list writes it."""
     listed = [
         tables[key].select("vintage", geo_id="coc_id", geo_name="coc_name")
         for key in ("core.coc_county_crosswalk", "core.coc_county_tract")
     ]
+    listed.append(tables["core.service_areas_county"].select("vintage", geo_id="area_id", geo_name="title"))
     named = pl.concat(listed).filter(pl.col("geo_name").is_not_null()).sort("vintage", "geo_id", "geo_name")
     return named.group_by("geo_id", maintain_order=True).agg(pl.col("geo_name").last())
 

@@ -5,6 +5,7 @@ import re
 import polars as pl
 
 from models.engine.margins import proportion_moe, standard_error, sum_moe
+from models.geography.areas import ACS_AREA
 from models.geography.counties import COUNTY_VINTAGE
 from models.indicators.indicator import CELL, AbsentError, Indicator, Inputs, framed
 
@@ -12,14 +13,16 @@ LEVELS = {
     "county": "core.census_acs5_county",
     "tract": "core.census_acs5_tract",
     "school_district": "core.census_acs5_district",
-    "coc": "geography.acs_area",
+    "coc": ACS_AREA.key,
+    "service_area": ACS_AREA.key,
 }
-"""Levels of ACS figures and their tables; a Continuum of Care has the sums of its counties' cells."""
+"""Levels of ACS figures and their tables; a Continuum of Care or service area has the sums of its counties' cells."""
 TABLE = LEVELS["county"]
-TABLES = tuple(LEVELS.values())
+TABLES = tuple(dict.fromkeys(LEVELS.values()))
+ALL = tuple(LEVELS)
 NO_SUMS = ("county", "tract", "school_district")
 """Levels of a median or a Gini index, which are never summed."""
-COUNTS = ("county", "school_district", "coc")
+COUNTS = ("county", "school_district", "coc", "service_area")
 """Levels of counts of people: a tract is too small for them."""
 _TERM = re.compile(f"([+-]?)({CELL})")
 
@@ -78,8 +81,9 @@ def _frame(wide: pl.DataFrame) -> pl.DataFrame:
 def figures(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The rows of an indicator's cells at all its levels, out of the tables of `LEVELS`."""
     columns = ["vintage", "period", "geo_level", "geo_id", "cell", "estimate", "moe", "annotation", "snapshot_sha256"]
-    wanted = [tables[LEVELS[level]] for level in this.levels if LEVELS.get(level) in tables]
-    return pl.concat([table.filter(pl.col("cell").is_in(this.cells)).select(columns) for table in wanted])
+    wanted = dict.fromkeys(LEVELS[level] for level in this.levels if LEVELS.get(level) in tables)
+    asked = pl.col("cell").is_in(this.cells) & pl.col("geo_level").is_in(this.levels)
+    return pl.concat([tables[key].filter(asked).select(columns) for key in wanted])
 
 
 def share(acs: pl.DataFrame, numerator: str, denominator: str) -> pl.DataFrame:

@@ -6,6 +6,7 @@ import polars as pl
 
 from models.engine.defaults import SEED
 from models.engine.margins import Z90, reliability
+from models.geography.areas import LEVELS as SUMMED
 from models.geography.counties import COUNTY_VINTAGE, to_vintage, why_unmatched
 from models.indicators.indicator import BOUNDS, FRAME, AbsentError, Indicator, Inputs, framed
 
@@ -118,7 +119,7 @@ def _finish(indicator: Indicator, frame: pl.DataFrame, kind_of_null: str) -> pl.
     quality = pl.when(~known).then(3).otherwise(reliability(pl.col("value_direct"), pl.col("se")).fill_null(2))
     shrunk = pl.col("share_borrowed").fill_null(0) > 0
     # What is known for the smallest level is summed for a larger one; at its own level every row is native.
-    is_summed = pl.col("geo_level") == "coc" if indicator.native_level != "coc" else pl.lit(False)
+    is_summed = pl.col("geo_level").is_in(SUMMED) & pl.lit(indicator.native_level not in SUMMED)
     return indicator.table.conform(
         pl.concat(groups).with_columns(
             indicator_id=pl.lit(indicator.id),

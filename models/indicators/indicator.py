@@ -278,7 +278,7 @@ def indicator(
             unit,
             error,
             native_level,
-            levels or (native_level,),
+            _with_service_areas(levels or (native_level,)),
             tables,
             is_modelled,
             compares_groups,
@@ -289,6 +289,12 @@ def indicator(
         return _REGISTRY[id]
 
     return register
+
+
+def _with_service_areas(levels: tuple[str, ...]) -> tuple[str, ...]:
+    """What is summed over the counties of a Continuum of Care is summed over those of a service area too."""
+    is_summed = "county" in levels and "coc" in levels and "service_area" not in levels
+    return (*levels, "service_area") if is_summed else levels
 
 
 @cache

@@ -40,7 +40,7 @@ DEFAULT_MAX_AGE = 5
 COMPARISON = "child_poverty_share"
 """Every index is shown with its rank correlation with this indicator alone, and with what it adds to it."""
 # From the smallest area to the largest: a figure known only for a larger area ranks no smaller one.
-_SIZE = {"tract": 0, "school_district": 1, "county": 2, "coc": 3, "state": 4, "us": 5}
+_SIZE = {"tract": 0, "school_district": 1, "county": 2, "coc": 3, "service_area": 3, "state": 4, "us": 5}
 _NEEDED = (
     "id", "title", "question", *OWN_ONLY, "normalisation", "aggregation", "missing", "min_coverage", "members",
     "approved_by",

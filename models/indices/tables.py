@@ -22,7 +22,7 @@ _INDEX = Column("index_id", pl.String, "The index; see meta.indices.", nullable=
 _SIMULATED = Column(
     "is_simulated", pl.Boolean, "Whether the figures are SIMULATED and describe no real place.", nullable=False
 )
-LEVELS = ("tract", "school_district", "coc")
+LEVELS = ("tract", "school_district", "coc", "service_area")
 """Levels that are ranked beside counties."""
 _PLACE = (geo_level("county"), geo_id("county"), GEO_NAME, _INDEX)
 
@@ -167,7 +167,7 @@ AUDIT = Table(
 AREAS = replace(
     SCORES,
     key="risk.areas",
-    title="Indices of tracts, school districts and Continuums of Care",
+    title="Indices of tracts, school districts, Continuums of Care and service areas",
     description="Areas of other levels than the county, each ranked among its own level only, from the members that "
     "are known at that level: conditions only. Tracts are there where they were asked for. The union of all tables "
     f"risk.<index>_areas. {WHAT_IT_IS}",

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from models.engine.margins import Z90
-from models.geography.areas import ACS_AREA, acs_areas, newest_to_coc
+from models.geography.areas import ACS_AREA, acs_areas, newest_to_coc, service_areas
 from models.geography.crosswalk import Crosswalk, build
 from models.geography.places import region_areas
 from models.indicators.indicator import VALUES, Indicator, all_indicators
@@ -77,25 +77,39 @@ def test_the_newest_crosswalk_by_tract_is_taken_and_a_local_one_only_for_want_of
     assert newest_to_coc([]) is None
 
 
+def test_service_areas_overlap_and_each_is_whole():
+    listed = pl.DataFrame({"area_id": ["both", "both", "one"], "geo_id": ["29001", "29003", "29003"]})
+    names = pl.DataFrame({"geo_id": ["both", "one"], "geo_name": ["Both", "One"]})
+    both, one = (
+        ACS_AREA.conform(acs_areas(acs(B17001_001=(100.0, 400.0)), area, names)) for area in service_areas(listed)
+    )
+    assert (both["geo_level"].item(), both["estimate"].item()) == ("service_area", 500)
+    assert both["moe"].item() == pytest.approx(math.hypot(10, 40))  # whole counties: no error of weights
+    assert (one["geo_name"].item(), one["estimate"].item()) == ("One", 400)
+
+
 def test_areas_of_a_region_lie_in_its_counties_wholly_or_in_part():
     weights = pl.DataFrame(
         {
-            "from_level": ["school_district", "school_district", "coc"],
-            "from_id": ["2900001", "2900002", "MO-500"],
-            "to_level": ["county"] * 3,
-            "to_id": ["29510", "29001", "29510"],
+            "from_level": ["school_district", "school_district", "coc", "county"],
+            "from_id": ["2900001", "2900002", "MO-500", "29510"],
+            "to_level": ["county"] * 3 + ["service_area"],
+            "to_id": ["29510", "29001", "29510", "river"],
         }
     )
     lists = {
         "tract": pl.DataFrame({"geo_id": ["29510000100", "29001000100"], "geo_name": [None, None]}).cast(pl.String),
         "school_district": pl.DataFrame({"geo_id": ["2900001", "2900002"], "geo_name": ["One", "Two"]}),
-        "coc": pl.DataFrame({"geo_id": ["MO-500"], "geo_name": ["City"]}),
+        "coc": pl.DataFrame({"geo_id": ["MO-500", "MO-600"], "geo_name": ["City", "Other"]}),
+        "service_area": pl.DataFrame({"geo_id": ["river", "hills"], "geo_name": ["River", "Hills"]}),
     }
+    lists = {level: frame.with_columns(geo_level=pl.lit(level)) for level, frame in lists.items()}
     found = region_areas(lists, weights, pl.DataFrame({"geo_id": ["29510"]}))
     assert {level: frame["geo_id"].to_list() for level, frame in found.items()} == {
         "tract": ["29510000100"],
         "school_district": ["2900001"],
         "coc": ["MO-500"],
+        "service_area": ["river"],
     }
 
 

@@ -411,12 +411,13 @@ def test_districts_that_the_list_lacks_are_listed():
 
 
 COLUMNS = {
-    "core.coc_county_crosswalk": ("vintage", "county_id", "coc_id"),
-    "core.coc_county_tract": ("vintage", "tract_id", "coc_id"),
+    "core.coc_county_crosswalk": ("vintage", "county_id", "coc_id", "coc_name"),
+    "core.coc_county_tract": ("vintage", "tract_id", "coc_id", "coc_name"),
     "core.census_sdlist_district_county": ("vintage", "district_id", "county_id"),
     "core.nces_ccd_district": ("vintage", "geo_id", "county_id"),
     "core.geo_tract": ("vintage", "geo_id"),
     "core.geo_district": ("vintage", "geo_id", "layer"),
+    "core.service_areas_county": ("vintage", "geo_id", "area_id", "title"),
     "core.census_acs5_tract": ("vintage", "geo_id", "cell"),
     "core.census_acs5_county": ("vintage", "geo_id", "cell"),
     "core.census_dhc_tract": ("vintage", "geo_id", "cell"),

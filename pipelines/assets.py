@@ -15,24 +15,26 @@ from models.geography.counties import COUNTY_VINTAGE
 from models.indicators import acs
 from models.indicators.assemble import AbsentPart, assemble
 from models.indicators.indicator import Indicator, all_indicators
-from models.indices.spec import COMPARISON, IndexSpec, all_indices
+from models.indices.spec import IndexSpec, all_indices
 from models.indices.tables import index_tables
 from pipelines import ingest, plots
-from pipelines.home import Home, catalogue, unions
+from pipelines import staleness as steps
+from pipelines.catalogue import catalogue, parts_of
+from pipelines.home import Home
 from pipelines.http import HttpFetcher
 from pipelines.inputs import open_input
 from pipelines.redact import redact
 from pipelines.settings import LIVE, check_binding
+from pipelines.staleness import COUNTIES, decision_reads, index_reads, indicator_reads, leaf_members
 from pipelines.warehouse import publish
 from quality.contract import Table
 from sources.registry import all_sources, core_tables
 from sources.source import PassingError, Source, SourceError
 
 OWNERS = ["team:data"]
-COUNTIES = "core.census_acs5_county"
-"""The table that lists the counties: ACS 5-year covers every one of them."""
-
 WAREHOUSE = dg.AssetKey("warehouse")
+LANDING_OP = "landing__"
+"""Before a source's id: the name of its landing step."""
 RETRY_DELAY = 30
 """Seconds before a publisher is asked again: servers fail for minutes, and the fetcher itself retries for seconds."""
 _PREVIEW_ROWS = 5
@@ -127,6 +129,7 @@ def _result(
 def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=landing_key(source.id),
+        output_required=False,
         description=f"{source.title}, as {source.publisher} publishes it: bytes kept unaltered, a record beside them. "
         f"{source.cadence[0].upper()}{source.cadence[1:]}. {source.citation}",
         group_name="landing",
@@ -142,7 +145,7 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
         retry_policy=dg.RetryPolicy(max_retries=2, delay=RETRY_DELAY) if home.settings.input == LIVE else None,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=source.cadence_days)),
     )
-    def land(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+    def land(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
         chosen = open_input(home.settings, lambda: HttpFetcher(landing=home.landing))
         try:
@@ -155,11 +158,14 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
         unread = chosen.unread(source)
         for line in unread:
             context.log.warning(f"not read: {line}")
+        if not done.changed and steps.ONLY_NEWS in context.run.tags:
+            context.log.info(f"{source.id}: nothing new")
+            return
         if not done.snapshots:
             context.log.warning(f"{source.id}: the input {redact(home.settings.input)} has no file of this source")
         rows = ["| file | bytes | sha256 |", "| --- | --- | --- |"]
         rows += [f"| {s.vintage}/{s.name} | {s.bytes:,} | `{s.sha256[:16]}` |" for s in done.snapshots]
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             metadata={
                 "files": dg.MetadataValue.md("\n".join(rows)),
                 "files_landed": len(done.snapshots),
@@ -182,9 +188,10 @@ def _core_assets(home: Home, source: Source) -> dg.AssetsDefinition:
         def write(parsed: ingest.Parsed) -> pl.DataFrame:
             return home.tables.write(parsed.table, parsed.frame, parsed.absent)
 
-        for parsed, stored in ingest.parse(home, source, write):
-            files = dg.MetadataValue.md("\n".join(f"- {name}" for name in parsed.files) or "none")
-            yield _result(home, parsed.table, stored, parsed.absent, files=files)
+        with home.steps.making(f"core_{source.id}"):
+            for parsed, stored in ingest.parse(home, source, write):
+                files = dg.MetadataValue.md("\n".join(f"- {name}" for name in parsed.files) or "none")
+                yield _result(home, parsed.table, stored, parsed.absent, files=files)
 
     return parse
 
@@ -205,26 +212,28 @@ def counties_of(home: Home) -> pl.DataFrame:
 
 
 def _geography_asset(home: Home) -> dg.AssetsDefinition:
-    tables = (crosswalks.CROSSWALK, crosswalks.UNMATCHED, crosswalks.ACS_AREA)
+    tables = crosswalks.TABLES
     deps = [asset_key(key) for key in dict.fromkeys((*crosswalks.INPUTS, COUNTIES))]
 
     @dg.multi_asset(name="geography", specs=[_spec(table, deps, {"polars", "parquet"}) for table in tables])
     def divide() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
-        inputs = {key: home.tables.read(key) for key in crosswalks.INPUTS}
-        built = crosswalks.build_all(inputs, counties_of(home), home.tables.read(COUNTIES))
-        for table, frame in zip(tables, built, strict=True):
-            yield _result(home, table, home.tables.write(table, frame), [])
+        with home.steps.making("geography"):
+            inputs = {key: home.tables.read(key) for key in crosswalks.INPUTS}
+            built = crosswalks.build_all(inputs, counties_of(home), home.tables.read(COUNTIES))
+            for table, frame in zip(tables, built, strict=True):
+                yield _result(home, table, home.tables.write(table, frame), [])
 
     return divide
 
 
 def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
     table = indicator.table
-    reads = list(dict.fromkeys((*indicator.tables, *([COUNTIES] if "county" in indicator.levels else []))))
+    reads = indicator_reads(indicator)
     declared = {
         **{key: table for key, (_, table) in core_tables().items()},
         crosswalks.ACS_AREA.key: crosswalks.ACS_AREA,
+        crosswalks.CROSSWALK.key: crosswalks.CROSSWALK,
     }
     figures = [
         (key, column.name)
@@ -240,8 +249,12 @@ def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
     )
 
     @dg.multi_asset(name=f"indicator_{indicator.id}", specs=[spec])
-    def define() -> dg.MaterializeResult:
+    def define() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
+        with home.steps.making(f"indicator_{indicator.id}"):
+            yield _defined()
+
+    def _defined() -> dg.MaterializeResult:
         counties = counties_of(home) if COUNTIES in reads else pl.DataFrame()
         # Of the largest tables only the cells that the indicator names are read.
         cells = pl.col("cell").is_in(indicator.cells)
@@ -261,14 +274,6 @@ def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
     return define
 
 
-def leaf_members(spec: IndexSpec, specs: Mapping[str, IndexSpec]) -> list[str]:
-    """Ids of all indicators under an index, at any depth."""
-    leaves: list[str] = []
-    for member in spec.members:
-        leaves += leaf_members(specs[member.id], specs) if member.is_index else [member.id]
-    return leaves
-
-
 def areas_of(home: Home, counties: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """The region's areas of each level beside the county; tracts only where they were asked for."""
     lists = {
@@ -282,10 +287,8 @@ def areas_of(home: Home, counties: pl.DataFrame) -> dict[str, pl.DataFrame]:
 def _risk_assets(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
     tables = index_tables(spec)
     scores, *others = tables
-    leaves = leaf_members(spec, all_indices())
-    values = [(f"indicator.{leaf}", "value") for leaf in leaves]
-    read = list(dict.fromkeys((*leaves, COMPARISON)))
-    needed = (*(f"indicator.{name}" for name in read), COUNTIES, crosswalks.CROSSWALK.key, *places.LISTS.values())
+    read, needed = index_reads(spec)
+    values = [(f"indicator.{leaf}", "value") for leaf in leaf_members(spec, all_indices())]
     deps = [asset_key(key) for key in needed]
     specs = [
         _spec(scores, deps, {"polars", "numpy"}, {"score": values, "rank": values, "percentile": values}),
@@ -298,6 +301,10 @@ def _risk_assets(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
     @dg.multi_asset(name=f"risk_{spec.id}", specs=specs)
     def rank() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
+        with home.steps.making(f"risk_{spec.id}"):
+            yield from _ranked()
+
+    def _ranked() -> Iterator[dg.MaterializeResult]:
         # The engine's compiled loops are loaded where they run: the UI loads the definitions without them.
         from models.indices.areas import score_areas
         from models.indices.assess import assess
@@ -333,22 +340,21 @@ def _rank_plot(home: Home, spec: IndexSpec, scores: pl.DataFrame) -> dg.Markdown
     return dg.MetadataValue.md(plots.as_markdown(svg, f"{spec.title}: ranks with 90 % intervals"))
 
 
-def _parts(key: str) -> list[str]:
-    """The tables of a union; a table is its own only part."""
-    return next((keys for union, keys in unions() if union.key == key), [key])
-
-
 def _decision_asset(home: Home, decision: Decision) -> dg.AssetsDefinition:
-    needed = [part for key in decision.reads for part in _parts(key)]
-    deps = [asset_key(key) for key in dict.fromkeys((*needed, COUNTIES))]
+    name = f"decide_{decision.id}"
+    deps = [asset_key(key) for key in decision_reads(decision)]
     specs = [_spec(table, deps, {"polars"}) for table in decision.tables]
 
-    @dg.multi_asset(name=f"decide_{decision.id}", specs=specs)
+    @dg.multi_asset(name=name, specs=specs)
     def decide() -> Iterator[dg.MaterializeResult]:
         check_binding(home.settings)
+        with home.steps.making(name):
+            yield from _decided()
+
+    def _decided() -> Iterator[dg.MaterializeResult]:
         region, simulated = home.settings.region, home.settings.is_simulated
         place = Place(region.id, region.title, region.select(counties_of(home)), simulated)
-        read = {key: pl.concat([home.tables.read(part) for part in _parts(key)]) for key in decision.reads}
+        read = {key: pl.concat([home.tables.read(part) for part in parts_of(key)]) for key in decision.reads}
         found = decision.compute(read, place)
         for table in decision.tables:
             gone = [part for part in found.absent if part.part.startswith(table.key)]
@@ -368,7 +374,8 @@ def _warehouse_asset(home: Home) -> dg.AssetsDefinition:
         owners=OWNERS,
     )
     def warehouse() -> dg.MaterializeResult:
-        release = publish(home)
+        with home.steps.making(steps.WAREHOUSE):
+            release = publish(home)
         return dg.MaterializeResult(
             metadata={
                 "release": release.number,

@@ -5,11 +5,17 @@ from collections.abc import Sequence
 import dagster as dg
 
 from pipelines.assets import asset_key
-from pipelines.home import Home, catalogue
+from pipelines.catalogue import catalogue
+from pipelines.home import Home
 from pipelines.judging import explain, judge_stored, record
 from quality.contract import Table
 from quality.gx import CheckResult, Severity, has_expectations
 from sources.registry import core_tables
+
+
+def is_check(step_key: str) -> bool:
+    """Whether a step of a run judges a table and makes none."""
+    return step_key.endswith(("_contract", "_plausibility"))
 
 
 def _table_of(results: Sequence[CheckResult]) -> str:
@@ -42,8 +48,10 @@ def _check(home: Home, table: Table, name: str, severity: Severity) -> dg.AssetC
         results = judge_stored(home, table, severity)
         record(home, results)
         broken = [result for result in results if not result.passed]
-        if broken and is_blocking and table.key in core_tables():
-            home.landing.distrust(core_tables()[table.key][0].id)
+        if broken and is_blocking:
+            home.steps.forget(table.key)
+            if table.key in core_tables():
+                home.landing.distrust(core_tables()[table.key][0].id)
         return dg.AssetCheckResult(
             passed=not broken,
             severity=dg.AssetCheckSeverity.ERROR if is_blocking else dg.AssetCheckSeverity.WARN,

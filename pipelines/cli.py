@@ -17,6 +17,7 @@ from rich.table import Table
 from atlas import summary
 from models.geography.regions import RegionError
 from pipelines import settings as configuration
+from pipelines.locking import BusyError
 from pipelines.redact import install, redact
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -109,9 +110,10 @@ def run(
         typer.Option(help="Do not ask this source: what was landed of it before stays; may be given several times."),
     ] = None,
     tracts: Annotated[bool, typer.Option("--tracts", help="Rank census tracts too, for conditions only.")] = False,
+    everything: Annotated[bool, typer.Option("--everything", help="Take every step, stale or not.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the whole pipeline and publish; prints the ten areas of greatest priority."""
+    """Ask every source for news, make anew what depends on it, publish; prints the ten areas of greatest priority."""
     settings = _resolve(input, region, home, without or (), tracts=tracts)
     try:
         configuration.check_binding(settings)
@@ -136,7 +138,10 @@ def run(
             task = shown.add_task("starting", total=total)
             return lambda done, step: shown.update(task, completed=done, description=escape(step[:48].ljust(48)))
 
-        outcome = running.run(settings, configuration.load_config(), begin)
+        try:
+            outcome = running.run(settings, configuration.load_config(), begin, everything=everything)
+        except BusyError as error:
+            raise _fail(str(error), EXIT_FAILED) from None
     if not as_json:
         for warning in outcome.warnings:
             console.print(f"warning: {escape(warning)}", soft_wrap=True)
@@ -153,11 +158,18 @@ def run(
     if as_json:
         print(
             json.dumps(
-                {"status": state.as_dict(), "areas": [vars(area) for area in areas], "warnings": outcome.warnings}
+                {
+                    "status": state.as_dict(),
+                    "areas": [vars(area) for area in areas],
+                    "warnings": outcome.warnings,
+                    "taken": outcome.taken,
+                    "unchanged": outcome.unchanged,
+                }
             )
         )
         return
     _print_areas(console, areas, state)
+    console.print(f"steps      {len(outcome.taken)} taken, {outcome.unchanged} had nothing to do")
     console.print(f"published  {settings.home / summary.CURRENT}", soft_wrap=True)
     console.print(
         f"rules      {Home(settings).data_docs}  ({state.checks} judged, {len(state.failed_checks)} suspicious)",

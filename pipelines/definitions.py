@@ -10,7 +10,7 @@ from pipelines.assets import build_assets
 from pipelines.checks import build_checks
 from pipelines.home import Home
 from pipelines.redact import install
-from pipelines.schedules import build_job, build_schedule
+from pipelines.schedules import build_everything, build_nightly, build_schedule
 from pipelines.settings import HOME_VARIABLE, INPUT_VARIABLE, REGION_VARIABLE, Settings, load_config, nightly, resolve
 
 
@@ -20,7 +20,7 @@ def build_defs(settings: Settings, config: Mapping[str, Any] | None = None) -> d
     return dg.Definitions(
         assets=build_assets(home),
         asset_checks=build_checks(home),
-        jobs=[build_job()],
+        jobs=[build_nightly(settings, config or {}), build_everything()],
         schedules=[build_schedule(settings, config or {})],
         executor=dg.in_process_executor,
     )

@@ -6,23 +6,17 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from models.indicators.assemble import AbsentPart
-from models.indicators.indicator import all_indicators
+from pipelines.catalogue import scope_of
 from pipelines.home import Home
 from pipelines.inputs import Input
 from pipelines.landing import Snapshot
 from pipelines.settings import LIVE
 from quality import suppression
 from quality.contract import ContractError, Table, concat
-from sources.source import Scope, Source, SourceError
+from sources.source import Source, SourceError
 
 SHRINKAGE = 0.2
 """The part of a vintage's rows that may vanish between two runs before the run asks a person."""
-
-
-def scope_of(home: Home) -> Scope:
-    """What a run of this home needs: the cells of all indicators, the states of its region."""
-    cells = sorted({cell for indicator in all_indicators().values() for cell in indicator.cells})
-    return Scope(tuple(cells), home.settings.region.touched_states)
 
 
 @dataclass
@@ -42,7 +36,7 @@ def land(home: Home, source: Source, chosen: Input) -> Landed:
     if source.id in home.settings.without:
         return Landed(home.landing.snapshots(source.id))
     done = Landed()
-    for vintage, fetched in chosen.files(source, scope_of(home)):
+    for vintage, fetched in chosen.files(source, scope_of(home.settings)):
         snapshot, is_new = home.landing.land(source, vintage, fetched, is_simulated=home.settings.is_simulated)
         done.snapshots.append(snapshot)
         done.changed += is_new
@@ -82,7 +76,7 @@ def _parse(home: Home, source: Source) -> list[Parsed]:
     tables = {table.key: table for table in source.tables}
     frames: dict[str, list[pl.DataFrame]] = {key: [] for key in tables}
     names: dict[str, list[str]] = {key: [] for key in tables}
-    for snapshot, file in home.landing.files(source, scope_of(home)):
+    for snapshot, file in home.landing.files(source, scope_of(home.settings)):
         for key, frame in source.parse(file).items():
             frames[key].append(tables[key].conform(frame.with_columns(snapshot_sha256=pl.lit(snapshot.sha256))))
             names[key].append(file.label)

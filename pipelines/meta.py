@@ -11,7 +11,8 @@ from models.indicators.indicator import all_indicators
 from models.indices.spec import all_indices
 from models.indices.tables import WHAT_IT_IS
 from models.limits import NON_USES
-from pipelines.home import Home, catalogue
+from pipelines.catalogue import catalogue
+from pipelines.home import Home
 from quality.contract import Column, Table
 from quality.gx import CheckResult
 from sources.registry import all_sources

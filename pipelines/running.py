@@ -1,30 +1,43 @@
-"""Run the whole pipeline in this process, and say what happened in terms of files and rules."""
+"""Run the pipeline in this process, what is stale of it, and say what happened in terms of files and rules.
+
+A run goes in waves: first every source is asked for news; then, order by order, the steps whose recipes have changed
+are taken, one Dagster run a wave, and whoever reads what came out the same is left alone. A night without news takes
+no step.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
+from pipelines.assets import LANDING_OP, WAREHOUSE, asset_key, landing_key
+from pipelines.checks import is_check
 from pipelines.definitions import build_defs
 from pipelines.home import Home
 from pipelines.inputs import strangers
 from pipelines.instance import open_instance
+from pipelines.locking import locked
 from pipelines.redact import redact
-from pipelines.schedules import JOB
-from pipelines.settings import Settings
+from pipelines.schedules import EVERYTHING
+from pipelines.settings import Settings, check_binding
+from pipelines.staleness import LANDING, ONLY_NEWS, Step
+from pipelines.staleness import WAREHOUSE as WAREHOUSE_STEP
+from sources.registry import all_sources
 
 Progress = Callable[[int, str], None]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: its failures and its warnings, in words."""
+    """How a run ended: its failures and its warnings, in words, and each step that was taken, with the reason."""
 
     succeeded: bool
     failures: list[str]
     warnings: list[str]
+    taken: dict[str, str] = field(default_factory=dict)
+    unchanged: int = 0
 
 
 class _Listener(logging.Handler):
@@ -43,9 +56,13 @@ class _Listener(logging.Handler):
             # After a failure Dagster lists every step that it leaves out; the failure itself says enough.
             if record.levelno >= logging.WARNING and not message.startswith("Dependencies for step"):
                 self.warnings.append(redact(message))
-        elif event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE", "STEP_SKIPPED"):
-            self._done += 1
-            self._progress(self._done, event.step_key or "")
+        elif event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE") and not is_check(event.step_key or ""):
+            self.pass_by(event.step_key or "")
+
+    def pass_by(self, name: str) -> None:
+        """One step less to go."""
+        self._done += 1
+        self._progress(self._done, name)
 
 
 def _message(error: Any) -> str:
@@ -55,31 +72,98 @@ def _message(error: Any) -> str:
     return redact(error.message.strip().removeprefix(f"{error.cls_name}: ").rsplit(f"{error.cls_name}: ", 1)[-1])
 
 
-def run(settings: Settings, config: Mapping[str, Any], progress: Callable[[int], Progress]) -> Outcome:
-    """Land, parse, define, score, judge and publish everything.
+def run(
+    settings: Settings, config: Mapping[str, Any], progress: Callable[[int], Progress], *, everything: bool = False
+) -> Outcome:
+    """Land, parse, define, score, judge and publish what is stale.
 
     Args:
         progress: given the number of steps, returns what is told of each step that ends.
+        everything: take every step, stale or not.
+
+    Raises:
+        BusyError: another run is at work on this home.
+        SettingsError: the home is bound to another region or to the other kind of data.
     """
+    check_binding(settings)
     home = Home(settings)
-    definitions = build_defs(settings, config)
-    n_steps = len(definitions.resolve_job_def(JOB).graph.nodes)
-    listener = _Listener(n_steps, progress(n_steps))
+    with locked(home.root):
+        return _Night(home, config, progress, everything=everything).run()
 
-    @dg.logger
-    def console(_: dg.InitLoggerContext) -> logging.Logger:
-        logger = logging.Logger("headwaters.run", logging.INFO)  # noqa: LOG001 - Dagster owns it for one run
-        logger.addHandler(listener)
-        return logger
 
-    job = dg.Definitions.merge(definitions, dg.Definitions(loggers={"console": console})).resolve_job_def(JOB)
-    with open_instance(home) as instance:
-        result = job.execute_in_process(
-            instance=instance, raise_on_error=False, run_config={"loggers": {"console": {}}}
+class _Night:
+    """One run of a home, wave by wave."""
+
+    def __init__(
+        self, home: Home, config: Mapping[str, Any], progress: Callable[[int], Progress], *, everything: bool
+    ) -> None:
+        self._home, self._everything = home, everything
+        self._steps = home.steps.all
+        total = len(self._steps) + len(all_sources())
+        self._listener = _Listener(total, progress(total))
+
+        @dg.logger
+        def console(_: dg.InitLoggerContext) -> logging.Logger:
+            logger = logging.Logger("headwaters.run", logging.INFO)  # noqa: LOG001 - Dagster owns it for one run
+            logger.addHandler(self._listener)
+            return logger
+
+        loggers = dg.Definitions(loggers={"console": console})
+        self._job = dg.Definitions.merge(build_defs(home.settings, config), loggers).resolve_job_def(EVERYTHING)
+        self._events: list[dg.DagsterEvent] = []
+        self._lost: set[str] = set()
+        self._taken: dict[str, str] = {}
+
+    def run(self) -> Outcome:
+        tags = {} if self._everything else {ONLY_NEWS: "true"}
+        with open_instance(self._home) as instance:
+            self._wave(instance, [landing_key(source) for source in all_sources()], tags)
+            for order in sorted({step.order for step in self._steps.values()}):
+                self._take(instance, [step for step in self._steps.values() if step.order == order], tags)
+        failures, warnings = _tell(self._events)
+        unread = [f"not read: {folder}" for folder in strangers(self._home.settings)]
+        said = list(dict.fromkeys([*unread, *self._listener.warnings, *warnings]))
+        return Outcome(not failures, failures, said, self._taken, len(self._steps) - len(self._taken))
+
+    def _take(self, instance: dg.DagsterInstance, steps: Iterable[Step], tags: Mapping[str, str]) -> None:
+        """Take the stale steps of one order, apart from those that read what has failed."""
+        keys: list[dg.AssetKey] = []
+        for step in steps:
+            if self._lost & set(step.reads):
+                self._lost.update(step.makes)
+                continue
+            why = "everything was asked for" if self._everything else self._home.steps.why_stale(step)
+            if why is None:
+                self._listener.pass_by(step.id)
+                continue
+            self._taken[step.id] = why
+            keys += [asset_key(key) for key in step.makes] or [WAREHOUSE]
+        if keys:
+            self._wave(instance, keys, tags)
+
+    def _wave(self, instance: dg.DagsterInstance, keys: list[dg.AssetKey], tags: Mapping[str, str]) -> None:
+        result = self._job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {}}},
+            asset_selection=keys,
+            tags=dict(tags),
         )
-    failures, warnings = _tell(result.all_events)
-    unread = [f"not read: {folder}" for folder in strangers(settings)]
-    return Outcome(result.success, failures, list(dict.fromkeys([*unread, *listener.warnings, *warnings])))
+        self._events += result.all_events
+        for event in result.all_events:
+            if event.is_step_failure and not is_check(event.step_key or ""):
+                self._lose(event.step_key or "")
+            elif event.event_type_value == "ASSET_CHECK_EVALUATION":
+                found = event.asset_check_evaluation_data
+                if not found.passed and found.severity == dg.AssetCheckSeverity.ERROR:
+                    self._lost.add(".".join(found.asset_key.path))
+
+    def _lose(self, step_key: str) -> None:
+        """Whoever reads what a step should have made has to wait for the next run."""
+        if step_key in self._steps:
+            self._lost.update(self._steps[step_key].makes or [WAREHOUSE_STEP])
+        else:
+            self._lost.add(f"{LANDING}{step_key.removeprefix(LANDING_OP)}")
 
 
 def _tell(events: Iterable[dg.DagsterEvent]) -> tuple[list[str], list[str]]:

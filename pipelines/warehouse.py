@@ -20,8 +20,9 @@ import polars as pl
 from atlas import summary
 from models.engine.defaults import N_DRAWS, SEED
 from pipelines import meta
+from pipelines.catalogue import catalogue, unions
 from pipelines.files import sync_folder
-from pipelines.home import Home, catalogue, unions
+from pipelines.home import Home
 from pipelines.judging import explain, judge_stored, record
 from pipelines.settings import LIVE, SAMPLE, bind, check_binding
 from quality.contract import Table

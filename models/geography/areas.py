@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from models.engine.margins import Z90
-from models.geography.crosswalk import WEIGHTS, Crosswalk, no_rows
+from models.geography.crosswalk import Crosswalk, no_rows
 from models.geography.interpolation import interpolate_counts
 from quality.columns import GEO_NAME, PERIOD, SNAPSHOT, VINTAGE, geo_id, geo_level
 from quality.contract import Column, Table
@@ -91,6 +91,11 @@ def service_areas(listed: pl.DataFrame) -> Iterator[Crosswalk]:
         listed: area_id, geo_id.
     """
     for (area,), counties in listed.group_by("area_id", maintain_order=True):
-        whole = {"to_id": pl.lit(area), "weight": 1.0, "weight_se": 0.0, "basis": pl.lit("declared")}
-        weights = counties.select(from_id="geo_id").unique().with_columns(**whole).select(*WEIGHTS).cast(WEIGHTS)
+        weights = counties.unique("geo_id", maintain_order=True).select(
+            from_id="geo_id",
+            to_id=pl.lit(area, pl.String),
+            weight=pl.lit(1.0),
+            weight_se=pl.lit(0.0),
+            basis=pl.lit("declared"),
+        )
         yield Crosswalk(f"county_{area}", "county", "service_area", weights, no_rows())

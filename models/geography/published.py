@@ -137,6 +137,8 @@ UNMATCHED = Table(
     may_be_empty=True,
 )
 
+TABLES = (CROSSWALK, UNMATCHED, ACS_AREA)
+
 _Dated = tuple[str, Crosswalk]
 
 

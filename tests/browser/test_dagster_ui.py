@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from atlas import summary
-from pipelines.home import catalogue
+from pipelines.catalogue import catalogue
 from pipelines.plots import WIDTH
 from sources.registry import all_sources
 from tests.browser.conftest import ROOT, Ui

@@ -19,7 +19,7 @@ from filelock import FileLock
 from pipelines.assets import WAREHOUSE, asset_key, landing_key
 from pipelines.definitions import build_defs
 from pipelines.running import run
-from pipelines.schedules import JOB
+from pipelines.schedules import EVERYTHING
 from pipelines.settings import Settings, resolve
 from pipelines.warehouse import checksum_sql
 from sources import simulated
@@ -122,7 +122,7 @@ def materialize(settings: Settings, selection: Sequence[dg.AssetKey]) -> Materia
     """Materialize some assets with their checks, as the UI does; `said` is what a person is shown of failures."""
     result = (
         build_defs(settings)
-        .resolve_job_def(JOB)
+        .resolve_job_def(EVERYTHING)
         .execute_in_process(asset_selection=list(selection), raise_on_error=False)
     )
     said = []

@@ -13,8 +13,8 @@ import pytest
 import sources
 from atlas import summary
 from pipelines.assets import asset_key, landing_key
+from pipelines.catalogue import catalogue
 from pipelines.definitions import build_defs
-from pipelines.home import catalogue
 from pipelines.running import run
 from pipelines.settings import resolve
 from sources import registry, simulated

@@ -13,10 +13,12 @@ from models.indicators.indicator import all_indicators
 from models.indices.spec import all_indices
 from models.indices.tables import UNIONS
 from pipelines.assets import WAREHOUSE, asset_key, landing_key
+from pipelines.catalogue import catalogue
 from pipelines.definitions import build_defs
-from pipelines.home import catalogue
-from pipelines.schedules import JOB
+from pipelines.home import Home
+from pipelines.schedules import EVERYTHING, JOB
 from pipelines.settings import resolve
+from pipelines.staleness import LANDING
 from quality.contract import Table
 from quality.gx import has_expectations
 from sources.registry import all_sources, core_tables
@@ -138,14 +140,31 @@ def test_data_flow_from_landing_to_the_warehouse(specs: dict[dg.AssetKey, dg.Ass
         }
 
 
-def test_the_schedule_runs_everything_every_night(definitions: dg.Definitions):
+def test_the_schedule_looks_for_what_is_stale_every_night(definitions: dg.Definitions):
     (schedule,) = definitions.schedules or ()
     assert isinstance(schedule, dg.ScheduleDefinition)
     assert (schedule.cron_schedule, schedule.execution_timezone) == ("30 2 * * *", "America/Chicago")
     assert schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     assert schedule.job_name == JOB
-    selected = definitions.resolve_job_def(JOB).asset_layer.selected_asset_keys
+    assert [node.name for node in definitions.resolve_job_def(JOB).graph.nodes] == ["night"]
+    selected = definitions.resolve_job_def(EVERYTHING).asset_layer.selected_asset_keys
     assert selected == {spec.key for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_every_step_of_the_pipeline_has_a_recipe_and_reads_what_its_assets_depend_on(definitions: dg.Definitions):
+    """What decides whether a step is stale, and the graph that the UI shows, cannot differ."""
+    steps = Home(resolve(config={})).steps.all
+    made = {key: step for step in steps.values() for key in step.makes}
+    assert set(made) == set(catalogue())
+    for spec in definitions.resolve_all_asset_specs():
+        table = ".".join(spec.key.path)
+        if table in made:
+            reads = {
+                f"landing.{key.removeprefix(LANDING)}" if key.startswith(LANDING) else key for key in made[table].reads
+            }
+            assert {".".join(dep.asset_key.path) for dep in spec.deps} == reads, table
+            assert all(made[key].order < made[table].order for key in made[table].reads if key in made), table
+    assert steps["warehouse"].order == max(step.order for step in steps.values())
 
 
 # Everything that is opened to be written, every folder made, every connection: told by Python itself.

@@ -160,11 +160,11 @@ def test_nothing_is_written_into_a_home_that_is_bound_to_something_else(here: Pa
     """The refusal comes before landing, not at publishing."""
     from pipelines.assets import landing_key
     from pipelines.definitions import build_defs
-    from pipelines.schedules import JOB
+    from pipelines.schedules import EVERYTHING
 
     home = here / "home"
     bind(resolve("live", "st-louis", home, {}))
-    job = build_defs(resolve("sample", None, home, {})).resolve_job_def(JOB)
+    job = build_defs(resolve("sample", None, home, {})).resolve_job_def(EVERYTHING)
     result = job.execute_in_process(asset_selection=[landing_key("geo")], raise_on_error=False)
     assert not result.success
     assert sorted(path.name for path in home.rglob("*")) == ["home.json"]

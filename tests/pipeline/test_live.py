@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from pipelines import ingest
-from pipelines.home import Home, catalogue
+from pipelines.catalogue import catalogue
+from pipelines.home import Home
 from pipelines.http import HttpFetcher
 from pipelines.inputs import LiveInput
 from pipelines.running import run

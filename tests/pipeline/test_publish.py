@@ -18,7 +18,8 @@ from models.indicators.indicator import VALUES, all_indicators
 from models.indices.spec import all_indices
 from models.indices.tables import UNIONS, index_table
 from pipelines import meta, warehouse
-from pipelines.home import Home, catalogue
+from pipelines.catalogue import catalogue
+from pipelines.home import Home
 from pipelines.settings import resolve
 from pipelines.warehouse import KEEP, PublishError, checksum_sql, publish
 from quality.contract import ContractError

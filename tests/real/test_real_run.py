@@ -10,7 +10,8 @@ from models.indicators.assemble import assemble
 from models.indicators.indicator import all_indicators
 from models.indices.assess import assess
 from models.indices.spec import all_indices
-from pipelines.home import Home, catalogue
+from pipelines.catalogue import catalogue
+from pipelines.home import Home
 from pipelines.settings import resolve
 from quality.suppression import recoverable
 

@@ -179,6 +179,67 @@ def run(
 
 
 @app.command()
+def releases(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """List the releases that are kept: when, from what, by which code, and which of them readers see."""
+    from pipelines.home import Home
+    from pipelines.releases import kept
+
+    found = kept(Home(_resolve(None, None, _home(home))))
+    if as_json:
+        print(json.dumps([vars(release) for release in found]))
+        return
+    console = _console()
+    for one in found:
+        console.print(
+            f"{'*' if one.is_current else ' '} {one.number:>4}  {one.published_at}  {one.region}, {one.input}, "
+            f"{one.n_files} files, version {one.code_version}, seed {one.seed}, {one.n_draws} draws, "
+            f"{one.n_warnings} warnings, {one.bytes / 1e6:,.0f} MB"
+        )
+    console.print("* is what readers see" if found else "nothing is published in this home yet")
+
+
+@app.command()
+def rollback(number: int, home: HomeOption = None) -> None:
+    """Make a kept release the current one; it stays until something changes and a new one is published."""
+    from pipelines.home import Home
+    from pipelines.releases import ReleaseError
+    from pipelines.releases import rollback as go_back
+
+    try:
+        path = go_back(Home(_resolve(None, None, _home(home))), number)
+    except (ReleaseError, BusyError) as error:
+        raise _fail(str(error), EXIT_FAILED) from None
+    _console().print(f"readers see release {number} now: {path}", soft_wrap=True)
+
+
+@app.command()
+def reproduce(number: int, home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Build a release again from what was landed, in a home of its own, and compare it cell for cell."""
+    from pipelines.home import Home
+    from pipelines.releases import ReleaseError
+    from pipelines.releases import reproduce as build_again
+
+    try:
+        found = build_again(Home(_resolve(None, None, _home(home))), number)
+    except (ReleaseError, BusyError) as error:
+        raise _fail(str(error), EXIT_FAILED) from None
+    if as_json:
+        print(json.dumps({**vars(found), "differences": [vars(one) for one in found.differences]}))
+    else:
+        console = _console()
+        code = "by the same code" if found.is_same_code else "by OTHER code than the release was made by"
+        console.print(f"release {number} built again {code}: {found.n_tables} tables, {found.n_rows:,} rows compared")
+        for one in found.differences:
+            console.print(
+                f"differs: {one.table}: {one.rows_then:,} rows then, {one.rows_now:,} now; "
+                f"{one.only_then:,} only then, {one.only_now:,} only now"
+            )
+        console.print("identical, cell for cell" if not found.differences else "NOT identical")
+    if found.differences:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """What is published, from when, from which vintages, which checks failed, what is absent."""
     root = _home(home)

@@ -157,6 +157,46 @@ class Landing:
     def _path(self, snapshot: Snapshot) -> Path:
         return self._folder(snapshot.source_id, snapshot.vintage, snapshot.name) / snapshot.sha256
 
+    def copy_to(self, other: "Landing", wanted: Iterable[tuple[str, str, str, str]]) -> list[str]:
+        """Put landed files, current or not, into another landing, as all that its input offers.
+
+        Args:
+            wanted: source, vintage, name and checksum of each file.
+
+        Returns:
+            Labels of the files of which the bytes are no longer here; without any, all were copied.
+        """
+        lacking: list[str] = []
+        offered: dict[str, list[list[str]]] = {}
+        for source_id, vintage, name, sha256 in wanted:
+            folder, target = (one._folder(source_id, vintage, name) for one in (self, other))
+            record = self._record(folder)
+            if record is None or not (folder / sha256).exists():
+                lacking.append(f"{source_id}/{vintage}/{name}")
+                continue
+            target.mkdir(parents=True, exist_ok=True)
+            try:
+                (target / sha256).hardlink_to(folder / sha256)
+            except OSError:  # another file system
+                shutil.copyfile(folder / sha256, target / sha256)
+            told = replace(record, sha256=sha256, bytes=(folder / sha256).stat().st_size)
+            write_atomically(target / _RECORD, json.dumps(asdict(told), indent=1).encode())
+            offered.setdefault(source_id, []).append([vintage, name])
+        for source_id, names in offered.items():
+            write_atomically(other._root / source_id / _OFFERED, json.dumps(sorted(names), indent=0).encode())
+        return lacking
+
+    def retire(self, needed: set[str]) -> Iterator[Path]:
+        """Remove bytes that neither a record names nor `needed` holds, as checksums; and files left by a killed run."""
+        for record in self._root.rglob(_RECORD):
+            current = self._record(record.parent)
+            for path in sorted(record.parent.iterdir()):
+                is_stray = path.suffix == ".tmp"
+                is_old = len(path.name) == 64 and path.name not in needed and current and path.name != current.sha256
+                if is_stray or is_old:
+                    path.unlink()
+                    yield path
+
     def read(self, snapshot: Snapshot, scope: Scope = EVERYTHING) -> RawFile:
         """The file of a record, compared with its checksum.
 

@@ -144,6 +144,8 @@ RELEASES = _meta(
         _flag("is_simulated", "Whether the figures are SIMULATED."), _text("code_version", "Version of the code."),
         _whole("seed", "Seed of the draws."), _whole("n_draws", "Number of draws."),
         _text("inputs_sha256", "SHA-256 over the checksums of all landed files."),
+        _text("code_sha256", "SHA-256 over the parsed code and declarations behind the tables."),
+        _text("parameters", "Region, levels and whatever else was asked of the run, as JSON."),
     ],
     ("release",),
 )  # fmt: skip

@@ -20,13 +20,15 @@ from pipelines.inputs import strangers
 from pipelines.instance import open_instance
 from pipelines.locking import locked
 from pipelines.redact import redact
+from pipelines.releases import retire
 from pipelines.schedules import EVERYTHING
-from pipelines.settings import Settings, check_binding
+from pipelines.settings import Settings, check_binding, retention
 from pipelines.staleness import LANDING, ONLY_NEWS, Step
 from pipelines.staleness import WAREHOUSE as WAREHOUSE_STEP
 from sources.registry import all_sources
 
 Progress = Callable[[int, str], None]
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,25 @@ def run(
     """
     check_binding(settings)
     home = Home(settings)
+    keep, days = retention(config)
     with locked(home.root):
-        return _Night(home, config, progress, everything=everything).run()
+        outcome = _Night(home, config, progress, everything=everything).run()
+        if outcome.succeeded:
+            for path in retire(home, keep, days):
+                _LOG.info("retired %s", path.name)
+        return outcome
+
+
+def run_landed(settings: Settings) -> Outcome:
+    """Take every step but the landing: what is landed in the home is all there is.
+
+    Raises:
+        BusyError: another run is at work on this home.
+    """
+    home = Home(settings)
+    with locked(home.root):
+        night = _Night(home, {}, lambda total: lambda done, step: None, everything=True)
+        return night.run(landing=False)
 
 
 class _Night:
@@ -114,10 +133,11 @@ class _Night:
         self._lost: set[str] = set()
         self._taken: dict[str, str] = {}
 
-    def run(self) -> Outcome:
+    def run(self, *, landing: bool = True) -> Outcome:
         tags = {} if self._everything else {ONLY_NEWS: "true"}
         with open_instance(self._home) as instance:
-            self._wave(instance, [landing_key(source) for source in all_sources()], tags)
+            if landing:
+                self._wave(instance, [landing_key(source) for source in all_sources()], tags)
             for order in sorted({step.order for step in self._steps.values()}):
                 self._take(instance, [step for step in self._steps.values() if step.order == order], tags)
         failures, warnings = _tell(self._events)

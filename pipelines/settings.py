@@ -47,6 +47,19 @@ class Settings:
         return "sample" if self.is_simulated else "real"
 
 
+def asked(settings: Settings) -> dict[str, Any]:
+    """What was asked of a run and decides its figures: the region and the levels."""
+    region = settings.region
+    return {
+        "region": region.id,
+        "title": region.title,
+        "states": None if region.states is None else list(region.states),
+        "counties": list(region.counties),
+        "is_simulated": settings.is_simulated,
+        "tracts": settings.tracts,
+    }
+
+
 def load_config(path: Path | None = None) -> dict[str, Any]:
     """Read headwaters.toml of the working directory; without one, an empty configuration.
 
@@ -60,12 +73,14 @@ def load_config(path: Path | None = None) -> dict[str, Any]:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: {error}") from None
-    unknown = (set(config) - {"nightly", "regions"}) | (
+    unknown = (set(config) - {"nightly", "regions", "retention"}) | (
         set(config.get("nightly", {})) - {"input", "region", "home", "without", "tracts"}
+        | set(config.get("retention", {})) - {"releases", "days"}
     )
     if unknown:
         raise SettingsError(
-            f"{path}: nothing reads {', '.join(sorted(unknown))}; sections are [nightly] and [regions.<id>]"
+            f"{path}: nothing reads {', '.join(sorted(unknown))}; sections are [nightly], [retention] and "
+            "[regions.<id>]"
         )
     return config
 
@@ -113,6 +128,23 @@ def nightly(config: Mapping[str, Any]) -> Settings | None:
         return None
     given = {name: section[name] for name in ("home", "without", "tracts") if name in section}
     return resolve(section["input"], section["region"], config=config, **given)
+
+
+KEEP, KEEP_DAYS = 5, 0
+
+
+def retention(config: Mapping[str, Any]) -> tuple[int, int]:
+    """How many releases are kept at least, and for how many days every release is kept.
+
+    Raises:
+        SettingsError: not a whole number, or fewer than one release.
+    """
+    section = config.get("retention", {})
+    keep, days = section.get("releases", KEEP), section.get("days", KEEP_DAYS)
+    for name, value, least in (("releases", keep, 1), ("days", days, 0)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise SettingsError(f"[retention] {name} must be a whole number of {least} or more, not {value!r}")
+    return keep, days
 
 
 def bound_to(home: Path) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from pipelines import code_versions as code
 from pipelines.catalogue import catalogue, parts_of, scope_of
 from pipelines.files import write_atomically
 from pipelines.landing import Landing
-from pipelines.settings import Settings, bound_to
+from pipelines.settings import Settings, asked, bound_to
 from pipelines.tables import TableStore
 from sources.registry import all_sources
 from sources.source import Source
@@ -113,16 +113,13 @@ class Steps:
 
     @property
     def _region(self) -> str:
-        settings = self._settings
-        region = settings.region
-        asked = (region.id, region.title, region.states, region.counties, settings.is_simulated, settings.tracts)
-        return json.dumps(asked)
+        return json.dumps(asked(self._settings))
 
     def _core(self, source: Source) -> Step:
-        asked = f"{scope_of(self._settings)}{self._settings.is_simulated}{[repr(table) for table in source.tables]}"
+        said = f"{scope_of(self._settings)}{self._settings.is_simulated}{[repr(table) for table in source.tables]}"
         version = code.of_modules([f"sources.{source.id}", "quality.suppression"])
         return Step(
-            f"core_{source.id}", tuple(t.key for t in source.tables), (f"landing:{source.id}",), version, asked, 1
+            f"core_{source.id}", tuple(t.key for t in source.tables), (f"{LANDING}{source.id}",), version, said, 1
         )
 
     def _geography(self) -> Step:
@@ -138,10 +135,10 @@ class Steps:
     def _risk(self, spec: IndexSpec) -> Step:
         leaves, reads = index_reads(spec)
         family = [repr(one) for one in _family(spec, all_indices())]
-        asked = "".join((*family, *(_declared(all_indicators()[leaf]) for leaf in leaves), self._region))
+        said = "".join((*family, *(_declared(all_indicators()[leaf]) for leaf in leaves), self._region))
         version = code.of_modules(["models.indices.assess", "models.indices.areas"])
         makes = tuple(table.key for table in index_tables(spec))
-        return Step(f"risk_{spec.id}", makes, tuple(reads), version, asked, 4)
+        return Step(f"risk_{spec.id}", makes, tuple(reads), version, said, 4)
 
     def _decisions(self) -> Iterator[Step]:
         declared = "".join(_declared(one) for one in all_indicators().values())
@@ -163,8 +160,8 @@ class Steps:
 
     def recipe(self, step: Step) -> dict[str, str]:
         """What a step's tables would be made of now: its code, what it is asked, and the contents of what it reads."""
-        asked = hashlib.sha256(step.asked.encode()).hexdigest()
-        return {"code": step.code, "asked": asked} | {key: self._content(key) for key in step.reads}
+        said = hashlib.sha256(step.asked.encode()).hexdigest()
+        return {"code": step.code, "asked": said} | {key: self._content(key) for key in step.reads}
 
     def _path(self, step: Step) -> Path:
         return self._root / f"{step.id}.json"

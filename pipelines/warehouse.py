@@ -6,6 +6,7 @@ keeps its connection keeps its release. Nothing here waits for anyone.
 """
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -19,19 +20,18 @@ import polars as pl
 
 from atlas import summary
 from models.engine.defaults import N_DRAWS, SEED
-from pipelines import meta
+from pipelines import code_versions, meta
 from pipelines.catalogue import catalogue, unions
 from pipelines.files import sync_folder
 from pipelines.home import Home
 from pipelines.judging import explain, judge_stored, record
-from pipelines.settings import LIVE, SAMPLE, bind, check_binding
+from pipelines.settings import LIVE, SAMPLE, asked, bind, check_binding
 from quality.contract import Table
 from quality.gx import CheckResult, has_expectations
 from quality.suppression import recoverable
 
 # The newest storage format that clients from DuckDB 1.1 on can read.
 STORAGE_VERSION = "v1.0.0"
-KEEP = 5
 CURRENT = summary.CURRENT.name  # the atlas, which reads nothing else, says where the file is
 _FILE = re.compile(r"^headwaters-(\d{6})\.duckdb$")
 
@@ -185,13 +185,18 @@ def _releases(home: Home, number: int) -> pl.DataFrame:
         SEED,
         N_DRAWS,
         hashlib.sha256(checksums.encode()).hexdigest(),
+        code_versions.of_everything(),
+        json.dumps(asked(settings)),
     )
     schema = {column.name: column.dtype for column in meta.RELEASES.columns}
-    current = home.published / CURRENT
     earlier: list[tuple[object, ...]] = []
-    if current.exists():
-        with duckdb.connect(str(current), read_only=True) as connection:
-            names = ", ".join(schema)
+    # The newest file knows every release; the current one may be older, after a rollback.
+    if files := list(published_files(home).values()):
+        with duckdb.connect(str(files[-1]), read_only=True) as connection:
+            there = {
+                name for (name,) in connection.execute("SELECT column_name FROM (DESCRIBE meta.releases)").fetchall()
+            }
+            names = ", ".join(name if name in there else f"NULL AS {name}" for name in schema)
             earlier = connection.execute(f"SELECT {names} FROM meta.releases ORDER BY release").fetchall()
     return pl.DataFrame([*earlier, row], schema=schema, orient="row")
 
@@ -202,7 +207,8 @@ def published_files(home: Home) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def _swap(home: Home, target: Path) -> None:
+def point_to(home: Home, target: Path) -> None:
+    """Make a published file the current one, in one step."""
     temporary = home.published / f".{CURRENT}.{os.getpid()}"
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(target.name)
@@ -238,7 +244,5 @@ def publish(home: Home) -> Release:
     final = home.published / f"headwaters-{number:06d}.duckdb"
     staging.rename(final)
     bind(home.settings)
-    _swap(home, final)
-    for old in list(published_files(home).values())[:-KEEP]:
-        old.unlink()
+    point_to(home, final)
     return Release(number, final, built.n_tables, built.n_rows, built.n_absent, built.n_warnings)

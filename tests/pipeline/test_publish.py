@@ -20,8 +20,9 @@ from models.indices.tables import UNIONS, index_table
 from pipelines import meta, warehouse
 from pipelines.catalogue import catalogue
 from pipelines.home import Home
-from pipelines.settings import resolve
-from pipelines.warehouse import KEEP, PublishError, checksum_sql, publish
+from pipelines.releases import retire
+from pipelines.settings import KEEP, resolve
+from pipelines.warehouse import PublishError, checksum_sql, publish
 from quality.contract import ContractError
 
 CHANGED = "core.acf_afcars_state"
@@ -177,6 +178,10 @@ def test_only_the_last_files_are_kept_and_no_other_remains(home: Home, unjudged:
     stray.write_bytes(b"what a killed run left behind")
     for _ in range(KEEP + 1):
         publish(home)
+    assert len(list(retire(home, KEEP, days=1))) == 0, "no release of less than a day"
+    assert [path.name for path in retire(home, KEEP, days=0)] == [
+        f"headwaters-{number:06d}.duckdb" for number in (1, 2)
+    ]
     files = sorted(home.published.iterdir())
     newest = [f"headwaters-{number:06d}.duckdb" for number in range(3, 3 + KEEP)]
     assert [path.name for path in files] == ["current.duckdb", *newest]

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from sources.simulated.acs_tables import COUNTS_2023, Cells, Table, sample
-from sources.simulated.region import TOPICS, Region
+from sources.simulated.acs_tables import COUNTS_2018, COUNTS_2023, Cells, Table, sample
+from sources.simulated.region import TOPICS, Floats, Region
 
 Share = float | tuple[float, str]
 Tree = Mapping[str, Share]
@@ -44,6 +44,11 @@ def _renters(region: Region) -> Cells:
     return {"001": region.tract_counts("households"), "003": region.tract_counts("renters")}
 
 
+def _alone(rate: Callable[[Region], Floats]) -> Callable[[Region], Cells]:
+    """People in households of one race, as the tracts' own file draws them."""
+    return lambda region: {"001": np.rint(region.tract_counts("population") * rate(region)).astype(np.int64)}
+
+
 def _vacant(region: Region) -> Cells:
     """Homes: where nobody lives come on top of the households."""
     households = region.tract_counts("households")
@@ -76,6 +81,14 @@ _SCHOOLING = (
 )
 _AGES = {"005": 0.033, "006": 0.020, "007": 0.0135, "008": 0.0068, "009": 0.0066, "010": 0.0195}
 _GROUP_AGES = {"005": 0.0023, "006": 0.0014, "007": 0.0009, "008": 0.0021}
+
+# Children by age, below the poverty level and at or above it, as shares of all children.
+_BLACK_CHILDREN = {"003": 0.007, "004": 0.007, "011": 0.015, "012": 0.015}
+_WHITE_CHILDREN = {"011": 0.23, "012": 0.23, "013": 0.23}
+_LATINX_CHILDREN = {"005": 0.007, "013": 0.015, "003": 0.007, "004": 0.007, "011": 0.015, "012": 0.015}
+# Households by income: under $25,000, and $100,000 or more.
+_POOREST = ("002", "003", "004", "005")
+_RICHEST = {"014": 0.10, "015": 0.08, "016": 0.09, "017": 0.10}
 
 
 def _by_sex(ages: Mapping[str, float], women: int, topic: str | None = None) -> Tree:
@@ -137,6 +150,8 @@ TREES = (
     _tree("B09019", "population", {"002": 0.975, "002/011": 0.002, "002/013": 0.0015, "002/024": 0.0012}),
     _tree("B10050", "adults", {"002": (0.035, "grandchild"), "002/003": 0.35}),
     _tree("B11001", "households", {}),
+    Table("B11002A", "population", _alone(lambda region: 0.97 * (1 - region.tract_rates("black"))), total=""),
+    Table("B11002B", "population", _alone(lambda region: region.tract_rates("black")), total=""),
     _tree("B11013", "households", {"003": 0.008, "005": (0.014, "single_mother"), "006": 0.004}),
     _tree("B12001", "adults", {"007": 0.008, "010": 0.05, "016": 0.011, "019": 0.062}),
     _tree("B13016", "youth", {"003": (0.008, "child_poverty"), "011": 0.47}),
@@ -174,8 +189,12 @@ TREES = (
     ),
     _tree("B17001B", "children", {cell: (share, "black") for cell, share in _BLACK_GIRLS.items()}),
     _tree("B17010", "households", {"017": (0.03, "single_mother"), "037": (0.05, "single_mother")}),
-    _tree("B17020I", "children", {"005": (0.007, "hispanic"), "013": (0.015, "hispanic")}),
+    # Youth of 12 to 17 are drawn with B17020; here are the younger children.
+    _tree("B17020B", "children", {cell: (share, "black") for cell, share in _BLACK_CHILDREN.items()}),
+    _tree("B17020H", "children", {**dict.fromkeys(("003", "004", "005"), (0.035, "child_poverty")), **_WHITE_CHILDREN}),
+    _tree("B17020I", "children", {cell: (share, "hispanic") for cell, share in _LATINX_CHILDREN.items()}),
     _tree("B18101", "children", {"006": 0.37, "025": 0.35, "006/007": 0.075, "025/026": 0.045}),
+    _tree("B19001", "households", {**dict.fromkeys(_POOREST, (0.04, "adult_poverty")), **_RICHEST}),
     _tree("B19058", "households", {"002": (0.13, "snap")}),
     _tree(
         "B23008",
@@ -211,4 +230,4 @@ TREES = (
     ),
 )
 
-ALL_2023 = (*COUNTS_2023, *TREES)
+ALL_2023 = (*COUNTS_2023, *TREES, *(table for table in COUNTS_2018 if table.id == "B03002"))

@@ -12,7 +12,7 @@ from models.engine.defaults import N_DRAWS, SEED
 from models.geography import places
 from models.geography import published as crosswalks
 from models.geography.counties import COUNTY_VINTAGE
-from models.indicators import acs
+from models.indicators import acs, equivalents
 from models.indicators.assemble import AbsentPart, assemble
 from models.indicators.indicator import Indicator, all_indicators
 from models.indices.spec import IndexSpec, all_indices
@@ -256,8 +256,8 @@ def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
 
     def _defined() -> dg.MaterializeResult:
         counties = counties_of(home) if COUNTIES in reads else pl.DataFrame()
-        # Of the largest tables only the cells that the indicator names are read.
-        cells = pl.col("cell").is_in(indicator.cells)
+        # Of the largest tables only the cells that the indicator may use are read.
+        cells = pl.col("cell").is_in(equivalents.cells(indicator))
         frame, absent = assemble(
             indicator,
             {key: home.tables.read(key, cells if key in acs.TABLES else None) for key in indicator.tables},
@@ -343,7 +343,7 @@ def _rank_plot(home: Home, spec: IndexSpec, scores: pl.DataFrame) -> dg.Markdown
 def _decision_asset(home: Home, decision: Decision) -> dg.AssetsDefinition:
     name = f"decide_{decision.id}"
     deps = [asset_key(key) for key in decision_reads(decision)]
-    specs = [_spec(table, deps, {"polars"}) for table in decision.tables]
+    specs = [_spec(table, deps, {"polars", "parquet"}) for table in decision.tables]
 
     @dg.multi_asset(name=name, specs=specs)
     def decide() -> Iterator[dg.MaterializeResult]:

@@ -8,6 +8,7 @@ import polars as pl
 
 from models.indicators.assemble import AbsentPart
 from models.indicators.indicator import all_indicators
+from models.indices.compare import declaration_text
 from models.indices.spec import all_indices
 from models.indices.tables import WHAT_IT_IS
 from models.limits import NON_USES
@@ -101,6 +102,8 @@ INDICES = _meta(
         _text("aggregation", "Aggregation."), Column("min_coverage", pl.Float64, "Least coverage for a score."),
         _text("members", "Members with weights, greatest age and rationale, as JSON."),
         _text("approved_by", "Who approved it; null until the fund does."),
+        _text("changes", "Who changed what, when and why, as JSON, the newest last."),
+        _text("declaration", "The whole declaration as YAML, as `headwaters diff` reads it again.", nullable=False),
     ],
     ("index_id",),
 )  # fmt: skip
@@ -208,7 +211,8 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
         ]),
         "indices": (INDICES, [
             (s.id, s.title, s.question, s.geo_level, s.reference_year, s.reference_population, s.normalisation,
-             s.aggregation, s.min_coverage, members[s.id], s.approved_by)
+             s.aggregation, s.min_coverage, members[s.id], s.approved_by,
+             json.dumps([vars(change) for change in s.changes], default=str), declaration_text(s.id))
             for s in all_indices().values()
         ]),
         "absent": (ABSENT, absent_parts(home)),

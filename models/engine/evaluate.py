@@ -180,7 +180,7 @@ class Evaluator:
         coverage = np.zeros(self.n)
         for weight, child in zip(weights, node.children, strict=True):
             coverage += weight * np.where(gaps[child.id], 0.0, self.coverage[child.id])
-        self.coverage[node.id] = coverage
+        self.coverage[node.id] = np.minimum(coverage, 1.0)  # weights sum to one but for a last digit
         is_covered = coverage >= recipe.min_coverage - _ROUNDING
         fitted = self._fitted[node.id] = _Fitted(weights, is_covered, rules, imputer, references)
         score = _aggregated(node, normalised, weights, fitted)

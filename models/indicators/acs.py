@@ -1,13 +1,15 @@
 """Shares, counts and values out of ACS cells, with the margins that belong to them, at every level that has them."""
 
 import re
+from collections.abc import Sequence
+from functools import partial
 
 import polars as pl
 
 from models.engine.margins import proportion_moe, standard_error, sum_moe
 from models.geography.areas import ACS_AREA
 from models.geography.counties import COUNTY_VINTAGE
-from models.indicators.indicator import CELL, AbsentError, Indicator, Inputs, framed
+from models.indicators.indicator import CELL, AbsentError, Indicator, Inputs, framed, indicator
 
 LEVELS = {
     "county": "core.census_acs5_county",
@@ -24,6 +26,8 @@ NO_SUMS = ("county", "tract", "school_district")
 """Levels of a median or a Gini index, which are never summed."""
 COUNTS = ("county", "school_district", "coc", "service_area")
 """Levels of counts of people: a tract is too small for them."""
+share_indicator = partial(indicator, unit="share", error="moe", levels=ALL, tables=TABLES)
+"""Declares a share of ACS cells at all levels: what is the same for nearly all of them is said here."""
 _TERM = re.compile(f"([+-]?)({CELL})")
 
 
@@ -80,9 +84,14 @@ def _frame(wide: pl.DataFrame) -> pl.DataFrame:
 
 def figures(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The rows of an indicator's cells at all its levels, out of the tables of `LEVELS`."""
+    return figures_of(tables, this, this.cells)
+
+
+def figures_of(tables: Inputs, this: Indicator, cells: Sequence[str]) -> pl.DataFrame:
+    """The rows of other cells than those that an indicator declares, at its levels."""
     columns = ["vintage", "period", "geo_level", "geo_id", "cell", "estimate", "moe", "annotation", "snapshot_sha256"]
     wanted = dict.fromkeys(LEVELS[level] for level in this.levels if LEVELS.get(level) in tables)
-    asked = pl.col("cell").is_in(this.cells) & pl.col("geo_level").is_in(this.levels)
+    asked = pl.col("cell").is_in(cells) & pl.col("geo_level").is_in(this.levels)
     return pl.concat([tables[key].filter(asked).select(columns) for key in wanted])
 
 

@@ -116,7 +116,9 @@ def _finish(indicator: Indicator, frame: pl.DataFrame, kind_of_null: str) -> pl.
     if not groups:
         return indicator.table.empty()
     known = pl.col("value").is_not_null()
-    quality = pl.when(~known).then(3).otherwise(reliability(pl.col("value_direct"), pl.col("se")).fill_null(2))
+    by_error = reliability(pl.col("value_direct"), pl.col("se")).fill_null(2)
+    # What the indicator says of a row can make it worse than its error says, never better.
+    quality = pl.when(~known).then(3).otherwise(pl.max_horizontal(by_error, "quality"))
     shrunk = pl.col("share_borrowed").fill_null(0) > 0
     # What is known for the smallest level is summed for a larger one; at its own level every row is native.
     is_summed = pl.col("geo_level").is_in(SUMMED) & pl.lit(indicator.native_level not in SUMMED)

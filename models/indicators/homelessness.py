@@ -2,47 +2,35 @@
 
 import polars as pl
 
-from models.indicators import acs
-from models.indicators.indicator import AbsentError, Indicator, Inputs, framed, indicator
+from models.indicators import acs, equivalents
+from models.indicators.indicator import Indicator, Inputs
 
 _COVENANT = (
     "Of 911 homeless young people in 13 cities 19 % had been trafficked (Covenant House, Loyola and Penn 2017, "
     "St. Louis among the cities)."
 )
+_OWN, _OWN_KNOWN = equivalents.burden("B25095", 8)
 
 
-def _over_income_brackets(table: str, brackets: int, offset: int) -> str:
-    """The same line of each income bracket of B25074 and B25095, which repeat every nine cells."""
-    return "+".join(f"{table}_{offset + 9 * k:03d}" for k in range(brackets))
-
-
-_RENT = _over_income_brackets("B25074", 7, 9)
-_RENT_KNOWN = "B25074_001-" + _over_income_brackets("B25074", 7, 10).replace("+", "-")
-_OWN = _over_income_brackets("B25095", 8, 9)
-_OWN_KNOWN = "B25095_001-" + _over_income_brackets("B25095", 8, 10).replace("+", "-")
-_CROWDED = "+".join(f"B25014_{n:03d}" for n in (5, 6, 7, 11, 12, 13))
-
-
-@indicator(
+@acs.share_indicator(
     id="severe_rent_burden_share",
     title="Renters who pay half their income or more",
     topic="homelessness",
     definition="Renter households whose gross rent takes 50 % of income or more, over those for whom it is computed.",
     universe="Renter-occupied housing units for which the percentage is computed.",
-    numerator=_RENT,
-    denominator=_RENT_KNOWN,
+    numerator="B25070_010",
+    denominator="B25070_001-B25070_011",
     direction=+1,
-    unit="share",
-    error="moe",
-    tables=(acs.TABLE,),
     reference=_COVENANT,
+    bias="Students who live on help from home look burdened in college towns. Renters without cash rent or income are "
+    "not computed. Where B25070 was not landed B25074 gives the same share with a wider margin.",
 )
 def severe_rent_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The households nearest to eviction; units 'not computed' are out of the denominator."""
-    return acs.shares(tables, this)
+    return equivalents.shares(tables, this)
 
 
-@indicator(
+@acs.share_indicator(
     id="severe_owner_burden_share",
     title="Owners who pay half their income or more",
     topic="homelessness",
@@ -51,63 +39,69 @@ def severe_rent_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     numerator=_OWN,
     denominator=_OWN_KNOWN,
     direction=+1,
-    unit="share",
-    error="moe",
-    tables=(acs.TABLE,),
+    # Too many cells for too few households below the county: cells.yaml asks for counties only.
+    levels=("county", "coc"),
     reference=_COVENANT,
+    bias="Retired owners with savings and low income look burdened.",
 )
 def severe_owner_burden_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Owners lose homes too; in rural counties they are most households."""
     return acs.shares(tables, this)
 
 
-@indicator(
+@acs.share_indicator(
     id="crowded_share",
     title="Crowded homes",
     topic="homelessness",
     definition="Occupied housing units with more than one person a room over occupied housing units.",
     universe="Occupied housing units.",
-    numerator=_CROWDED,
+    numerator="+".join(f"B25014_{line:03d}" for line in (5, 6, 7, 11, 12, 13)),
     denominator="B25014_001",
     direction=+1,
-    unit="share",
-    error="moe",
-    tables=(acs.TABLE,),
-    reference=_COVENANT,
+    tables=(*acs.TABLES, equivalents.SVI_TABLE),
+    reference="Doubled-up families are the largest group of homeless students (US Department of Education, EDFacts "
+    "FS118); crowding is CDC/ATSDR's proxy for them in the Social Vulnerability Index.",
+    bias="Large families by choice count too; who sleeps on a friend's sofa for a week is seldom listed.",
 )
 def crowded_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Doubled-up families are the largest group of homeless students."""
+    return equivalents.shares(tables, this)
+
+
+@acs.share_indicator(
+    id="school_age_movers_share",
+    title="Children of 5 to 17 who moved in the past year",
+    topic="homelessness",
+    definition="Persons of 5 to 17 years who lived in another home a year ago over persons of 5 to 17 years.",
+    universe="Persons of 5 to 17 years in the United States.",
+    numerator="B07001_035+B07001_051+B07001_067+B07001_083",
+    denominator="B07001_003",
+    direction=+1,
+    reference="Unstable housing breaks school and friendship; difficulty in school recurs in Franchino-Olsen 2019, "
+    "10.1177/1524838018821956.",
+    bias="A move to a better home counts like an eviction; families of soldiers raise it near Fort Leonard Wood and "
+    "Scott Air Force Base. Residential instability went with no recorded offences in Austin (Mletzko and others 2018).",
+)
+def school_age_movers_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
+    """Moves of any distance, from abroad as well."""
     return acs.shares(tables, this)
 
 
-@indicator(
-    id="homeless_people_count",
-    title="People homeless on one night",
-    topic="context",
-    definition="People counted as homeless on one night in January, sheltered and unsheltered.",
-    universe="People in the Continuum of Care's area.",
-    numerator="HUD PIT Overall Homeless",
-    direction=0,
-    unit="count",
-    error="none",
-    native_level="coc",
-    tables=("core.hud_pit_coc",),
-    reference="US Department of Housing and Urban Development, Annual Homelessness Assessment Report, Part 1.",
+@acs.share_indicator(
+    id="children_with_other_relatives_share",
+    title="Children with other relatives or unrelated people",
+    topic="homelessness",
+    definition="Children who live with relatives other than parents and grandparents, or with unrelated people, over "
+    "children.",
+    universe="Children under 18 in households, householders and spouses apart.",
+    numerator="B09018_007+B09018_008",
+    denominator="B09018_001",
+    direction=+1,
+    reference="Young people without a home of their own stay with whom they can; 68 % of those trafficked or in the "
+    "sex trade were homeless at the time (Covenant House, Field Center and Loyola 2017).",
+    bias="Foster children are among them, where they were placed and not where they come from. A niece whose mother "
+    "lives in the same home counts too.",
 )
-def homeless_people_count(tables: Inputs, this: Indicator) -> pl.DataFrame:
-    """Known only for a whole Continuum of Care, so it ranks no county inside one."""
-    pit = tables["core.hud_pit_coc"].filter(pl.col("measure") == "Overall Homeless")
-    if pit.is_empty():
-        raise AbsentError(
-            "no Point-in-Time workbook by CoC was landed", "hud_pit/2025/2007-2025-PIT-Counts-by-CoC.xlsb"
-        )
-    rows = pit.select(
-        "geo_id",
-        "period",
-        source_period=pl.col("period"),
-        vintage=pl.col("vintage"),
-        value=pl.col("count"),
-        note=pl.lit("a count on one night; its error is not published"),
-        snapshot_sha256=pl.col("snapshot_sha256"),
-    )
-    return framed(rows, "coc")
+def children_with_other_relatives_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
+    """A proxy of doubling up from the child's side."""
+    return acs.shares(tables, this)

@@ -138,11 +138,13 @@ FRAME = pl.Schema(
         "value_upper": pl.Float64,
         "se": pl.Float64,
         "note": pl.String,
+        "quality": pl.Int8,
         "snapshot_sha256": pl.String,
     }
 )
 """What an indicator function returns: direct values with their standard errors; a 90 % interval only where it does not
-follow from them, else null."""
+follow from them, else null; a quality only where the publisher or the indicator knows of a worse one than the error
+says."""
 
 
 def framed(frame: pl.DataFrame, geo_level: str = "county") -> pl.DataFrame:

@@ -5,6 +5,7 @@ Two kinds of index share it: the project's own (`spec`) and the index of any tab
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from itertools import combinations, product
 from typing import Any
 
@@ -28,8 +29,9 @@ from models.indices.yaml_lines import DeclarationError, Entry, Path, nearest
 RECIPE_KEYS = ("normalisation", "aggregation", "weighting", "missing", "min_coverage", "treatment", "reference")
 COMMON_KEYS = ("id", "title", "question", *RECIPE_KEYS, "members", "groups", "sensitivity", "approved_by")
 OWN_ONLY = ("geo_level", "reference_year", "reference_population")
-OWN_OPTIONAL = ("levels",)
+OWN_OPTIONAL = ("levels", "changes")
 """Keys of the project's own indices."""
+CHANGE_KEYS = ("date", "by", "what", "why")
 TABLE_ONLY = ("table", "error_correlation", "preset", "vintage", "themes", "reversed", "population", "domains")
 """Keys of the index of a table."""
 OWN_MEMBER_KEYS = ("indicator", "index", "weight", "parent", "max_age_years", "rationale")
@@ -84,6 +86,40 @@ class Declared:
 
 def read_approved_by(entry: Entry) -> str | None:
     return None if entry.data.get("approved_by") is None else entry.text("approved_by")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Who changed what in a declaration, when (YYYY-MM-DD) and why."""
+
+    date: str
+    by: str
+    what: str
+    why: str
+
+
+def read_changes(entry: Entry) -> tuple[Change, ...]:
+    """The record of changes, oldest first; empty where there is none."""
+    if entry.data.get("changes") is None:
+        return ()
+    changes: list[Change] = []
+    for position, item in enumerate(entry.items("changes")):
+        inner = entry.at(item, "changes", position, label=f"change {position + 1}")
+        inner.only(CHANGE_KEYS)
+        inner.need(*CHANGE_KEYS)
+        # YAML reads 2026-01-31 without quotes as a date.
+        day = item["date"]
+        if not isinstance(day, date):
+            try:
+                day = date.fromisoformat(inner.text("date"))
+            except ValueError:
+                raise inner.error(f"date must be a day such as 2026-01-31, not {item['date']!r}", "date") from None
+        if changes and changes[-1].date > f"{day:%Y-%m-%d}":
+            raise inner.error(
+                f"date {day:%Y-%m-%d} comes before that of the change above it: the newest stands last", "date"
+            )
+        changes.append(Change(f"{day:%Y-%m-%d}", inner.text("by"), inner.text("what"), inner.text("why")))
+    return tuple(changes)
 
 
 # --- recipes -----------------------------------------------------------------------------------------------------

@@ -23,10 +23,12 @@ from models.indices.declared import (
     OWN_OPTIONAL,
     TABLE_MEMBER_KEYS,
     TABLE_ONLY,
+    Change,
     Declared,
     Leaf,
     grow,
     read_approved_by,
+    read_changes,
     read_groups,
     read_parent,
     read_recipe,
@@ -65,7 +67,7 @@ class IndexSpec(Declared):
 
     `tree` holds its own members as leaves, all of direction +1; `full_tree` puts in directions and
     inner indices. `levels` are those that are ranked beside `geo_level`, each among its own, from the members that are
-    known at that level.
+    known at that level; `changes` are the record of who changed what, when and why, oldest first.
     """
 
     geo_level: str
@@ -73,6 +75,7 @@ class IndexSpec(Declared):
     reference_year: int
     reference_population: str
     members: tuple[MemberSpec, ...]
+    changes: tuple[Change, ...] = ()
 
     @property
     def is_composite(self) -> bool:
@@ -148,6 +151,7 @@ def read_index(entry: Any, where: str) -> IndexSpec:
         sensitivity=read_sensitivity(entry, recipe, tree),
         approved_by=read_approved_by(entry),
         tree=tree,
+        changes=read_changes(entry),
     )
 
 

@@ -15,6 +15,7 @@ FIGURES = ("value", "value_lower", "value_upper", "value_direct")
 IDS = [f"29{n:03d}" for n in range(1, 400, 2)]
 COUNTIES = pl.DataFrame({"geo_id": IDS, "geo_name": [f"County {i}" for i in IDS]})
 POVERTY = all_indices()["poverty"]
+WEIGHTS = {member.id: member.weight for member in POVERTY.members}
 
 
 def values(seed: int = 1, *, period: str = "2023", width: float = 0.02) -> dict[str, pl.DataFrame]:
@@ -80,14 +81,16 @@ def test_wider_margins_make_ranks_less_sure():
 
 def test_below_the_least_coverage_there_is_no_score_and_the_row_stays():
     tables = values()
-    for name in ("child_poverty_share", "median_household_income_usd"):  # 0.6 of the weight
+    gone = [name for name in WEIGHTS if name not in ("median_household_income_usd", "snap_household_share")]
+    assert sum(WEIGHTS[name] for name in gone) > 1 - POVERTY.min_coverage
+    for name in gone:
         tables = without(tables, name, IDS[:3])
     frame, _ = scored("poverty", tables)
     lost = frame.filter(pl.col("geo_id").is_in(IDS[:3]))
     assert frame.height == len(IDS)
     assert lost["score"].null_count() == lost["rank"].null_count() == 3
     assert lost["quality"].to_list() == [3, 3, 3]
-    assert lost["coverage"].to_list() == pytest.approx([0.4] * 3)
+    assert lost["coverage"].to_list() == pytest.approx([1 - sum(WEIGHTS[name] for name in gone)] * 3)
     assert frame["n_ranked"].unique().to_list() == [len(IDS) - 3]
 
 
@@ -100,7 +103,9 @@ def test_a_missing_member_lowers_coverage_and_widens_the_interval():
         some = frame.filter(pl.col("geo_id").is_in(IDS[:40]))
         mean_width[name] = (some["score_p95"] - some["score_p05"]).mean()
     assert mean_width["holed"] > 1.3 * mean_width["whole"]
-    assert holed.filter(pl.col("geo_id") == IDS[0])["coverage"].item() == pytest.approx(0.6)
+    assert holed.filter(pl.col("geo_id") == IDS[0])["coverage"].item() == pytest.approx(
+        1 - WEIGHTS["child_poverty_share"]
+    )
 
 
 def test_a_value_without_a_published_error_does_not_look_the_surest():
@@ -109,13 +114,13 @@ def test_a_value_without_a_published_error_does_not_look_the_surest():
         value_lower=pl.lit(None, pl.Float64), value_upper=pl.lit(None, pl.Float64)
     )
     frame, _ = scored("poverty", {**tables, "child_poverty_share": unknown})
-    assert frame["coverage"].unique().to_list() == pytest.approx([0.6])
+    assert frame["coverage"].unique().to_list() == pytest.approx([1 - WEIGHTS["child_poverty_share"]])
 
 
 def test_what_is_too_old_counts_as_missing_and_is_named():
     old = values(period="2017")
     frame, absent = scored("poverty", {**values(), "no_vehicle_share": old["no_vehicle_share"]})
-    assert frame["coverage"].unique().to_list() == pytest.approx([0.8])
+    assert frame["coverage"].unique().to_list() == pytest.approx([1 - WEIGHTS["no_vehicle_share"]])
     [part] = absent
     assert part.part == "risk.poverty.no_vehicle_share"
     assert "newest value is of 2017" in part.reason

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +15,22 @@ from rich.table import Table
 
 from atlas import summary
 from models.geography.regions import RegionError
+from pipelines import cli_decisions, cli_releases
 from pipelines import settings as configuration
 from pipelines.locking import BusyError
 from pipelines.redact import install, redact
-
-EXIT_FAILED, EXIT_USAGE = 1, 2
+from pipelines.terminal import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    HomeOption,
+    InputOption,
+    JsonOption,
+    RegionOption,
+    fail,
+    home_of,
+    resolve,
+    terminal,
+)
 
 app = typer.Typer(
     help="Indices of the conditions that youth-trafficking prevention programmes address, with their uncertainty.",
@@ -29,39 +39,6 @@ app = typer.Typer(
     # Tracebacks that print local variables would print secrets.
     pretty_exceptions_enable=False,
 )
-
-InputOption = Annotated[
-    str | None, typer.Option("--input", help="'sample' (default), 'live', or a directory of publishers' files.")
-]
-RegionOption = Annotated[
-    str | None, typer.Option("--region", help="A region id, or state and county FIPS codes by comma.")
-]
-HomeOption = Annotated[Path | None, typer.Option("--home", help="Folder of landing, tables and published file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-
-
-def _console() -> Console:
-    # Not a terminal: plain lines, wide enough that names are whole.
-    return Console() if sys.stdout.isatty() else Console(width=140, no_color=True, highlight=False)
-
-
-def _fail(message: str, code: int) -> typer.Exit:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"headwaters: {escape(redact(message))}")
-    return typer.Exit(code)
-
-
-def _resolve(
-    input: str | None,  # noqa: A002
-    region: str | None,
-    home: Path | None,
-    without: Sequence[str] = (),
-    *,
-    tracts: bool = False,
-) -> configuration.Settings:
-    try:
-        return configuration.resolve(input, region, home, without=without, tracts=tracts)
-    except (configuration.SettingsError, RegionError) as error:
-        raise _fail(str(error), EXIT_USAGE) from None
 
 
 def _print_areas(console: Console, areas: list[summary.Area], state: summary.Status) -> None:
@@ -114,15 +91,15 @@ def run(
     as_json: JsonOption = False,
 ) -> None:
     """Ask every source for news, make anew what depends on it, publish; prints the ten areas of greatest priority."""
-    settings = _resolve(input, region, home, without or (), tracts=tracts)
+    settings = resolve(input, region, home, without or (), tracts=tracts)
     try:
         configuration.check_binding(settings)
     except configuration.SettingsError as error:
-        raise _fail(str(error), EXIT_USAGE) from None
+        raise fail(str(error), EXIT_USAGE) from None
     from pipelines import running  # Dagster costs seconds: status and query do without it
     from pipelines.home import Home
 
-    console = Console(stderr=True) if as_json else _console()
+    console = Console(stderr=True) if as_json else terminal()
     shown = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -141,7 +118,7 @@ def run(
         try:
             outcome = running.run(settings, configuration.load_config(), begin, everything=everything)
         except BusyError as error:
-            raise _fail(str(error), EXIT_FAILED) from None
+            raise fail(str(error), EXIT_FAILED) from None
     if not as_json:
         for warning in outcome.warnings:
             console.print(f"warning: {escape(warning)}", soft_wrap=True)
@@ -153,7 +130,7 @@ def run(
         )
         for failure in outcome.failures:
             Console(stderr=True, highlight=False, soft_wrap=True).print(f"failed: {escape(failure)}")
-        raise _fail(f"the run failed and {previous}; results of all rules: {Home(settings).data_docs}", EXIT_FAILED)
+        raise fail(f"the run failed and {previous}; results of all rules: {Home(settings).data_docs}", EXIT_FAILED)
     state, areas = summary.status(settings.home), summary.top_areas(settings.home)
     if as_json:
         print(
@@ -179,78 +156,17 @@ def run(
 
 
 @app.command()
-def releases(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """List the releases that are kept: when, from what, by which code, and which of them readers see."""
-    from pipelines.home import Home
-    from pipelines.releases import kept
-
-    found = kept(Home(_resolve(None, None, _home(home))))
-    if as_json:
-        print(json.dumps([vars(release) for release in found]))
-        return
-    console = _console()
-    for one in found:
-        console.print(
-            f"{'*' if one.is_current else ' '} {one.number:>4}  {one.published_at}  {one.region}, {one.input}, "
-            f"{one.n_files} files, version {one.code_version}, seed {one.seed}, {one.n_draws} draws, "
-            f"{one.n_warnings} warnings, {one.bytes / 1e6:,.0f} MB"
-        )
-    console.print("* is what readers see" if found else "nothing is published in this home yet")
-
-
-@app.command()
-def rollback(number: int, home: HomeOption = None) -> None:
-    """Make a kept release the current one; it stays until something changes and a new one is published."""
-    from pipelines.home import Home
-    from pipelines.releases import ReleaseError
-    from pipelines.releases import rollback as go_back
-
-    try:
-        path = go_back(Home(_resolve(None, None, _home(home))), number)
-    except (ReleaseError, BusyError) as error:
-        raise _fail(str(error), EXIT_FAILED) from None
-    _console().print(f"readers see release {number} now: {path}", soft_wrap=True)
-
-
-@app.command()
-def reproduce(number: int, home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """Build a release again from what was landed, in a home of its own, and compare it cell for cell."""
-    from pipelines.home import Home
-    from pipelines.releases import ReleaseError
-    from pipelines.releases import reproduce as build_again
-
-    try:
-        found = build_again(Home(_resolve(None, None, _home(home))), number)
-    except (ReleaseError, BusyError) as error:
-        raise _fail(str(error), EXIT_FAILED) from None
-    if as_json:
-        print(json.dumps({**vars(found), "differences": [vars(one) for one in found.differences]}))
-    else:
-        console = _console()
-        code = "by the same code" if found.is_same_code else "by OTHER code than the release was made by"
-        console.print(f"release {number} built again {code}: {found.n_tables} tables, {found.n_rows:,} rows compared")
-        for one in found.differences:
-            console.print(
-                f"differs: {one.table}: {one.rows_then:,} rows then, {one.rows_now:,} now; "
-                f"{one.only_then:,} only then, {one.only_now:,} only now"
-            )
-        console.print("identical, cell for cell" if not found.differences else "NOT identical")
-    if found.differences:
-        raise typer.Exit(EXIT_FAILED)
-
-
-@app.command()
 def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     """What is published, from when, from which vintages, which checks failed, what is absent."""
-    root = _home(home)
+    root = home_of(home)
     try:
         state = summary.status(root)
     except summary.NotPublishedError as error:
-        raise _fail(str(error), EXIT_FAILED) from None
+        raise fail(str(error), EXIT_FAILED) from None
     if as_json:
         print(json.dumps(state.as_dict()))
         return
-    console = _console()
+    console = terminal()
     simulated = "SIMULATED DATA, NO REAL PLACE. " if state.is_simulated else ""
     console.print(
         f"{simulated}release {state.release} of {state.published_at}, region {state.region}, input {state.input}"
@@ -284,16 +200,16 @@ def doctor(
 
     known = all_sources()
     if unknown := [name for name in source or () if name not in known]:
-        raise _fail(f"no source is called {', '.join(unknown)}; known are {', '.join(known)}", EXIT_USAGE)
+        raise fail(f"no source is called {', '.join(unknown)}; known are {', '.join(known)}", EXIT_USAGE)
     try:
         fetcher = HttpFetcher(attempts=2, timeout=20.0, retry_after_max=10.0)
     except SourceError as error:
-        raise _fail(str(error), EXIT_USAGE) from None
+        raise fail(str(error), EXIT_USAGE) from None
     findings = examine([known[name] for name in source or known], fetcher, date.today())
     if as_json:
         print(json.dumps([finding.as_dict() for finding in findings]))
     else:
-        console = _console()
+        console = terminal()
         table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
         for name in ("source", "ours", "state", "newer", "late", "key"):
             table.add_column(name, no_wrap=True)
@@ -315,16 +231,16 @@ def query(
     import duckdb
 
     try:
-        with summary.connect(_home(home)) as connection:
+        with summary.connect(home_of(home)) as connection:
             result = connection.execute(sql)
             names = [column[0] for column in result.description or []]
             rows = result.fetchall()
     except (summary.NotPublishedError, duckdb.Error) as error:
-        raise _fail(str(error), EXIT_FAILED) from None
+        raise fail(str(error), EXIT_FAILED) from None
     if as_json:
         print(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str))
         return
-    console = _console()
+    console = terminal()
     table = Table(box=box.SIMPLE if console.is_terminal else box.ASCII2)
     for name in names:
         table.add_column(name)
@@ -354,16 +270,16 @@ def index(
     from pipelines import indexing
 
     if mode not in MODES:
-        raise _fail(f"the mode {mode!r} is none of {', '.join(MODES)}", EXIT_USAGE)
+        raise fail(f"the mode {mode!r} is none of {', '.join(MODES)}", EXIT_USAGE)
     options = Options(draws, SEED if seed is None else seed, mode, sensitivity)
     try:
         outcome = indexing.run(declaration, table, output, options)
     except (DeclarationError, TableError, indexing.FileError) as error:
-        raise _fail(str(error), EXIT_FAILED) from None
+        raise fail(str(error), EXIT_FAILED) from None
     notes = Console(stderr=True, highlight=False, soft_wrap=True)
     for note in outcome.notes:
         notes.print(f"note: {escape(redact(note))}")
-    console = _console()
+    console = terminal()
     for path, rows in outcome.written.items():
         console.print(f"written  {escape(str(path))}  {rows} rows", soft_wrap=True)
 
@@ -383,8 +299,8 @@ def ui(
     try:
         configured = None if given else configuration.nightly(configuration.load_config())
     except (configuration.SettingsError, RegionError) as error:
-        raise _fail(str(error), EXIT_USAGE) from None
-    settings = configured or _resolve(input, region, home)
+        raise fail(str(error), EXIT_USAGE) from None
+    settings = configured or resolve(input, region, home)
     instance.prepare(Home(settings))
     environment = dict(os.environ)
     if given:
@@ -399,14 +315,8 @@ def ui(
     os.execve(dg_command, arguments, environment)
 
 
-def _home(home: Path | None) -> Path:
-    """The home to read: the given one, the environment's, else the only one of the default homes."""
-    if home or os.environ.get(configuration.HOME_VARIABLE):
-        return Path(home or os.environ[configuration.HOME_VARIABLE])
-    found = [path for path in (Path("data/real"), Path("data/sample")) if (path / summary.CURRENT).exists()]
-    if len(found) > 1:
-        raise _fail("both data/real and data/sample are published: say which with --home", EXIT_USAGE)
-    return found[0] if found else Path("data/sample")
+app.add_typer(cli_releases.app)
+app.add_typer(cli_decisions.app)
 
 
 def main() -> None:

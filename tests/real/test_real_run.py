@@ -184,11 +184,15 @@ def test_what_is_absent_is_listed_with_the_file_that_would_bring_it(region):
         "core.foster_county_count",
         "core.foster_county_rate",
         "core.geo_district",
+        "core.hud_fmr_county",
         "core.hud_hic_state",
+        "core.local_services_grant",
+        "core.local_services_provider",
         "core.nces_ccd_enrolment",
         "core.nces_ccd_school",
         "core.nces_ccd_school_lunch",
         "core.seda_district",
+        "core.service_areas_county",
     }
     assert all(missing for part, missing in rows if part.startswith("core."))
     reasons = dict(region.rows("SELECT part, reason FROM meta.absent"))

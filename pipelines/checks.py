@@ -7,7 +7,7 @@ import dagster as dg
 from pipelines.assets import asset_key
 from pipelines.catalogue import catalogue
 from pipelines.home import Home
-from pipelines.judging import explain, judge_stored, record
+from pipelines.judging import explain, judge_stored, record, write_data_docs
 from quality.contract import Table
 from quality.gx import CheckResult, Severity, has_expectations
 from sources.registry import core_tables
@@ -48,6 +48,8 @@ def _check(home: Home, table: Table, name: str, severity: Severity) -> dg.AssetC
         results = judge_stored(home, table, severity)
         record(home, results)
         broken = [result for result in results if not result.passed]
+        if broken:
+            write_data_docs(home)
         if broken and is_blocking:
             home.steps.forget(table.key)
             if table.key in core_tables():

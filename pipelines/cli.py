@@ -15,7 +15,7 @@ from rich.table import Table
 
 from atlas import summary
 from models.geography.regions import RegionError
-from pipelines import cli_decisions, cli_releases
+from pipelines import cli_decisions, cli_pages, cli_releases
 from pipelines import settings as configuration
 from pipelines.locking import BusyError
 from pipelines.redact import install, redact
@@ -317,6 +317,7 @@ def ui(
 
 app.add_typer(cli_releases.app)
 app.add_typer(cli_decisions.app)
+app.add_typer(cli_pages.app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Judge stored tables, and what becomes of a judgement: broken rules in words, results kept, Data Docs written."""
+"""Judge stored tables, and what becomes of a judgement: broken rules in words, results kept, Data Docs."""
 
 import json
 from collections.abc import Sequence
@@ -45,13 +45,17 @@ def explain(home: Home, result: CheckResult) -> str:
 
 
 def record(home: Home, results: Sequence[CheckResult]) -> None:
-    """Keep results, one file a table and severity, and write Data Docs anew from all that is kept."""
+    """Keep results, one file a table and severity."""
     suites: dict[str, list[CheckResult]] = {}
     for result in results:
         suites.setdefault(f"{result.table}.{'contract' if result.is_blocking else 'plausibility'}", []).append(result)
     for name, suite in suites.items():
         body = json.dumps([asdict(result) for result in suite], default=str)
         write_atomically(home.checks / f"{name}.json", body.encode())
+
+
+def write_data_docs(home: Home) -> None:
+    """Write Data Docs anew from all results that are kept: when something is broken, and when all is published."""
     known = []
     for path in sorted(home.checks.glob("*.json")):
         known += [

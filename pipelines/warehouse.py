@@ -24,7 +24,7 @@ from pipelines import code_versions, meta
 from pipelines.catalogue import catalogue, unions
 from pipelines.files import sync_folder
 from pipelines.home import Home
-from pipelines.judging import explain, judge_stored, record
+from pipelines.judging import explain, judge_stored, record, write_data_docs
 from pipelines.settings import LIVE, SAMPLE, asked, bind, check_binding
 from quality.contract import Table
 from quality.gx import CheckResult, has_expectations
@@ -60,6 +60,7 @@ def _judge_again(home: Home) -> list[CheckResult]:
         if has_expectations(table):
             results += judge_stored(home, table, "warning")
     record(home, results)
+    write_data_docs(home)
     broken = [result for result in results if result.is_blocking and not result.passed]
     if broken:
         raise PublishError(

@@ -18,14 +18,6 @@ A, B, C = "97001", "97003", "97005"
 COUNTIES = {A: "Alder County, Nowhere", B: "Bramble County, Nowhere", C: "Cinder County, Nowhere"}
 SHA = {name: character * 64 for name, character in zip(("saipe", "acs", "ccd", "geo"), "abcd", strict=True)}
 TYPES = {pl.String: "VARCHAR", pl.Float64: "DOUBLE", pl.Int64: "BIGINT", pl.Int8: "TINYINT", pl.Boolean: "BOOLEAN"}
-SCHOOLS = [
-    "school_id", "district_id", "geo_id", "geo_name", "school_name", "school_level", "lowest_grade",
-    "highest_grade", "enrolment_count", "enrolment_count_kind", "school_need_share",
-    "school_need_share_lower", "school_need_share_upper", "area_rank", "area_rank_p05", "area_rank_p95",
-    "area_p_top_10", "area_tier", "outreach_order", "note", "vintage", "snapshot_sha256", "is_simulated",
-]  # fmt: skip
-"""Columns where the project has no contract of decision.schools."""
-
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -35,9 +27,7 @@ def _contracts() -> dict[str, Table]:
 
 
 def required(key: str) -> set[str]:
-    """The columns of a table that are never null; of one without a contract, its ids and order."""
-    if key not in _contracts():
-        return {"school_id", "geo_id", "outreach_order", "is_simulated"}
+    """The columns of a table that are never null."""
     return {column.name for column in _contracts()[key].columns if not column.nullable}
 
 
@@ -154,7 +144,7 @@ def frames() -> dict[str, list[dict[str, Any]]]:
         "analyst.changes": [
             _county(
                 A, indicator_id="child_poverty_share", period_from="2018", period_to="2023", value_from=0.2,
-                value_to=0.25, change=0.05, change_se=0.01, is_significant=True,
+                value_to=0.25, change=0.05, change_se=0.01, change_lower=0.034, change_upper=0.066, is_significant=True,
             )
         ],
         "risk.validation": [
@@ -171,8 +161,20 @@ def frames() -> dict[str, list[dict[str, Any]]]:
             _county(geo_id, vintage="2023", geometry=hexagon(at - 90.0, 38.0), snapshot_sha256=SHA["geo"])
             for at, geo_id in enumerate(COUNTIES)
         ],
-        "core.census_sdlist_district_county": [
-            {"vintage": "2023", "district_id": "9700001", "district_name": "One District", "county_id": A}
+        "decision.districts": [
+            {
+                "geo_level": "school_district", "geo_id": "9700001", "geo_name": "One District", "has_territory": True,
+                "county_ids": f"{A} 98.0 %; {C} 2.0 %", "n_counties": 2, "poor_children_share": 0.22,
+                "enrolment_count_kind": "missing",
+                "graduation_share_lower": 0.8, "graduation_share_upper": 0.84, "graduation_share_kind": "interval",
+                "homeless_students_count_kind": "suppressed", "snapshot_sha256": SHA["ccd"], "is_simulated": False,
+            },
+            {
+                "geo_level": "school_district", "geo_id": "9700002", "geo_name": "Far District", "has_territory": True,
+                "county_ids": f"{C} 100.0 %", "n_counties": 1, "enrolment_count_kind": "missing",
+                "graduation_share_kind": "missing", "homeless_students_count_kind": "missing",
+                "snapshot_sha256": SHA["ccd"], "is_simulated": False,
+            },
         ],
         "core.coc_county_crosswalk": [],
         "meta.indicators": [
@@ -209,10 +211,7 @@ def publish(home: Path, rows: Mapping[str, Rows]) -> Path:
     with duckdb.connect(str(path)) as connection:
         for key, found in rows.items():
             schema, name = key.split(".")
-            if key in contracts:
-                columns = {column.name: TYPES[column.dtype] for column in contracts[key].columns}
-            else:
-                columns = {name: "DOUBLE" if "share" in name else "VARCHAR" for name in SCHOOLS}
+            columns = {column.name: TYPES[column.dtype] for column in contracts[key].columns}
             # geo_name and is_simulated are given to every county row, and not every table has them.
             extra = {name for row in found for name in row} - set(columns) - {"geo_name", "geo_level", "is_simulated"}
             assert not extra, f"{key} has no column {', '.join(sorted(extra))}"

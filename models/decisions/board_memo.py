@@ -144,11 +144,15 @@ def needs_of(row: Row | None, headline: Headline | None) -> str:
     return f"{words[0].upper()}{words[1:]}{of} {headline.words}.{caution}"
 
 
+def _is_ranked(row: Row) -> bool:
+    return None not in (row["rank"], row["rank_p05"], row["rank_p95"])
+
+
 def rank_of(row: Row | None) -> str:
     """The rank with its range and tier, or why there is none: a rank never stands alone."""
     if row is None:
         return "It is not ranked by the priority conditions index: no score is published for it."
-    if row["rank"] is None or row["rank_p05"] is None or row["rank_p95"] is None:
+    if not _is_ranked(row):
         needed = all_indices()[INDEX].min_coverage
         return (
             f"It is not ranked by the priority conditions index: {row['coverage']:.0%} of the index's weight is "
@@ -282,9 +286,8 @@ def compute(inputs: Inputs, place: Place) -> Found:
         opening = f"{'SIMULATED, no real place. ' if place.is_simulated else ''}{name}: "
         short = not_counted_of(populations, county, score, parts, N_NAMED)
         body = (texts["needs"], rank_of(score), texts["drivers"], short, texts["sources"])
-        is_ranked = score is not None and score["rank"] is not None
         figures = {
-            key: score[key] if score is not None and is_ranked else None
+            key: score[key] if score is not None and _is_ranked(score) else None
             for key in ("rank", "rank_p05", "rank_p95", "tier", "tier_probability")
         }
         row = {"geo_level": "county", "geo_id": county, "geo_name": name, "sentence": opening + " ".join(body)}

@@ -32,6 +32,7 @@ class Population:
         total: the population that the two sexes of the group add up to, where it is published.
         levels: levels at which a public source knows the group; at every other level the row says so.
         unknown: why nobody counts it, where nobody does.
+        gap: why an area has no count, where no file would bring it.
         round_to: counts are rounded to this many people; 1 where they are not.
         is_on: whether it is published at all.
     """
@@ -47,6 +48,7 @@ class Population:
     total: str = ""
     levels: tuple[str, ...] = ACS_LEVELS
     unknown: str = ""
+    gap: str = ""
     round_to: int = 1
     is_on: bool = True
 
@@ -186,7 +188,10 @@ _DECLARED = (
         "disconnected_boys_16_19", "Boys of 16 to 19 neither in school nor in work", _BOYS_OUT, "B14005_002",
         "boys of 16 to 19", group="disconnected_16_19", sex="boys", total="disconnected_16_19",
     ),
-    Population("lgbtq_13_17", "LGBTQ young people of 13 to 17", levels=("state",)),
+    Population(
+        "lgbtq_13_17", "LGBTQ young people of 13 to 17", levels=("state",),
+        gap="the publication is cited for Illinois and Missouri alone",
+    ),
     Population("refugee_youth", "Refugee young people", levels=("state",), unknown=_NO_REFUGEES),
     # Whoever turns this on: counties alone, rounded; smaller areas would help those who look for people.
     Population(

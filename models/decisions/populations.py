@@ -260,7 +260,9 @@ def _why_missing(population: Population, counted_levels: set[str], files: dict[s
     reasons = {}
     for level in population.levels:
         file = file_for(population.id, level, files)
-        gone = f"no landed file counts it by {_LEVEL_NAMES[level]}" + (f"; {file} would" if file else "")
+        gone = population.gap or f"no landed file counts it by {_LEVEL_NAMES[level]}" + (
+            f"; {file} would" if file else ""
+        )
         reasons[level] = "the publisher gives no count for this area" if level in counted_levels else gone
     return pl.col("geo_level").replace_strict(reasons, default=elsewhere, return_dtype=pl.String)
 
@@ -271,7 +273,7 @@ def _absent(counted_levels: dict[str, set[str]], listed: set[str], files: dict[s
     for population in published().values():
         have = counted_levels.get(population.id, set())
         if not have:
-            reason = population.unknown or f"{population.title}: counted in no landed file"
+            reason = population.unknown or population.gap or f"{population.title}: counted in no landed file"
             file = file_for(population.id, population.levels[0], files)
             absent.append(AbsentPart(f"{TABLE.key} of {population.id}", reason, file))
             continue

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from models.decisions.schools import is_middle_or_high, is_open
+
 PROVIDERS, GRANTS = "core.local_services_provider", "core.local_services_grant"
 SCHOOLS, ELSI, DISTRICTS = "core.nces_ccd_school", "core.nces_ccd_elsi_school", "core.nces_ccd_district"
 SCORES = "risk.scores"
@@ -157,8 +159,6 @@ def _granted(grants: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
 
 def _institutions(tables: Mapping[str, pl.DataFrame], ids: pl.DataFrame) -> pl.DataFrame:
     """Schools of grades 6 to 12 and agencies by county; where no directory is at hand, schools of all grades."""
-    from models.decisions.schools import is_middle_or_high, is_open
-
     schools, elsi = _newest(tables[SCHOOLS]), _newest(tables[ELSI])
     if schools.height:
         chosen = schools.filter(is_open() & is_middle_or_high())

@@ -13,6 +13,7 @@ from models.decisions.board_memo import DECISION, DRIVERS, POPULATIONS, SCORES, 
 from models.decisions.decision import Place
 from models.decisions.wording import about, listed, rounded
 from models.indices import tables as published
+from models.indices.spec import all_indices
 
 CITY, COUNTY = "29510", "29189"
 POPULATION = pl.Schema(
@@ -126,9 +127,11 @@ def test_every_county_of_the_region_has_a_row_whatever_is_known_of_it():
 
 @pytest.mark.parametrize("lacking", [{"rank": None}, {"rank_p05": None}, {"rank_p95": None}])
 def test_no_rank_stands_without_its_range(lacking):
-    said = memo([population(CITY)], [score(CITY, coverage=0.4, **lacking)])[CITY]["sentence"]
-    assert "it ranks" not in said
-    assert "40% of the index's weight is observed there, and 70% is needed" in said
+    row = memo([population(CITY)], [score(CITY, coverage=0.4, **lacking)])[CITY]
+    assert "it ranks" not in row["sentence"]
+    needed = f"{all_indices()['priority'].min_coverage:.0%}"
+    assert f"40% of the index's weight is observed there, and {needed} is needed" in row["sentence"]
+    assert row["rank"] is row["rank_p05"] is row["rank_p95"] is row["tier"] is None
 
 
 def test_a_withheld_count_says_so_and_why_and_gives_no_number():

@@ -177,12 +177,26 @@ def test_a_page_of_scores_alone_says_what_is_not_at_hand_and_why(tmp_path):
     assert NON_USES in page.text
 
 
+def test_the_counties_come_in_the_order_in_which_they_were_asked_for(tmp_path):
+    memos = [{"geo_level": "county", "geo_id": name, "sentence": f"Sentence of {name}."} for name in (A, B)]
+    page = Page(brief.render(publish(tmp_path, frames() | {"analyst.board_memo": memos}), [B, A]))
+    for before, after in (("Sentence of 97003", "Sentence of 97001"), ("Bramble County, Nowhere;", "; Alder County")):
+        assert page.text.index(before) < page.text.index(after)
+
+
+def test_districts_are_those_of_the_counties_and_what_is_withheld_of_them_says_so(page):
+    where = "Alder County, Nowhere 98.0 %; 97005 2.0 %"  # the third county is none of this brief
+    row = ["One District", where, "22%", "80.0% to 84.0%", "withheld by its publisher", "not ranked", ""]
+    assert page.rows("One District") == [row]
+    assert not page.rows("Far District")
+
+
 def test_publishers_text_is_text(tmp_path):
     bad = "<script>alert(1)</script>"
     rows = frames()
     for found in rows.values():
         for row in found:
-            for name in ("geo_name", "title", "note", "reason", "school_name", "district_name", "citation", "sentence"):
+            for name in ("geo_name", "title", "note", "reason", "school_name", "citation", "sentence"):
                 if isinstance(row.get(name), str):
                     row[name] = bad
     rows["meta.absent"][0]["reason"] = bad
@@ -207,7 +221,7 @@ def test_simulated_data_are_marked_on_the_page_in_its_margins_and_in_what_is_pas
     text = changed(tmp_path, meta__releases=[release])
     assert "<title>SIMULATED: " in text
     assert 'class="watermark"' in text
-    assert '@bottom-left { content: "SIMULATED DATA, NO REAL PLACE.' in text
+    assert '@top-center { content: "SIMULATED DATA, NO REAL PLACE"' in text  # the head of every printed page
     assert "<p>SIMULATED DATA, NO REAL PLACE: not for use. The service area is" in text
 
 
@@ -237,7 +251,24 @@ def test_a_change_within_its_error_is_not_told_as_a_change(tmp_path):
     quiet = frames()["analyst.changes"][0] | {"is_significant": False}
     page = Page(changed(tmp_path, analyst__changes=[quiet]))
     assert "2018 to 2023" not in page.text
-    assert "The table analyst.changes has no rows for these counties." in page.text
+    assert "No indicator changed by more than its error between its two newest periods." in page.text
+
+
+def test_a_change_of_long_ago_is_not_told_where_the_newest_is_within_its_error(tmp_path):
+    old = frames()["analyst.changes"][0]
+    newest = old | {"period_from": "2023", "period_to": "2024", "is_significant": False}
+    assert "2018 to 2023" not in Page(changed(tmp_path, analyst__changes=[old, newest])).text
+
+
+def test_changes_of_shares_are_told_in_points(page):
+    row = [
+        "Alder County, Nowhere",
+        "Children in poverty",
+        "2018 to 2023",
+        "20.0% to 25.0%",
+        "+5.0 (+3.4 to +6.6) points",
+    ]
+    assert row in page.cells
 
 
 def test_citations_name_the_files_behind_the_figures_with_their_checksums(page):

@@ -7,6 +7,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.engine.alternatives import Alternatives, Values
+from models.engine.alternatives import values as values_of
 from models.engine.audit import About, Evidence, Ranking, audit_page, audit_rows
 from models.engine.coherence import coherence, links
 from models.engine.defaults import N_DRAWS, SEED
@@ -208,11 +210,33 @@ def _sensitivity(index: Index, ranked: Mask, seed: int) -> Sensitivity | None:
     return analyse(
         index.tree,
         index.members.points,
-        index.spec.sensitivity,
+        _with_under_counts(index),
         drawers=index.members.drawers,
         seed=seed,
         ranked=ranked,
     )
+
+
+def _with_under_counts(index: Index) -> Alternatives:
+    """The declared alternatives, and values raised where a member is counted too low.
+
+    A member that is left out has no values to raise: those pairs are not computed.
+    """
+    declared = index.spec.sensitivity
+    assert declared is not None
+    factors, excluded = [*declared.factors], [*declared.excluded]
+    for count in index.spec.under_counted:
+        is_low = index.members.quality[count.indicator] == count.where_quality
+        raised = {
+            f"x {factor:g} where quality is {count.where_quality}": Values(factor=np.where(is_low, factor, 1.0))
+            for factor in count.factors
+        }
+        added = values_of(count.indicator, raised, name=f"under-count of {count.indicator}")
+        for left_out in (factor for factor in declared.factors if factor.kind == "leave_out"):
+            if count.indicator in [choice.label for choice in left_out.choices]:
+                excluded += [{left_out.name: count.indicator, added.name: label} for label in raised]
+        factors.append(added)
+    return Alternatives(tuple(factors), tuple(excluded))
 
 
 def _by_place(sensitivity: Sensitivity | None, places: pl.DataFrame) -> pl.DataFrame:

@@ -29,7 +29,7 @@ from models.indices.yaml_lines import DeclarationError, Entry, Path, nearest
 RECIPE_KEYS = ("normalisation", "aggregation", "weighting", "missing", "min_coverage", "treatment", "reference")
 COMMON_KEYS = ("id", "title", "question", *RECIPE_KEYS, "members", "groups", "sensitivity", "approved_by")
 OWN_ONLY = ("geo_level", "reference_year", "reference_population")
-OWN_OPTIONAL = ("levels", "changes")
+OWN_OPTIONAL = ("levels", "changes", "under_counted")
 """Keys of the project's own indices."""
 CHANGE_KEYS = ("date", "by", "what", "why")
 TABLE_ONLY = ("table", "error_correlation", "preset", "vintage", "themes", "reversed", "population", "domains")

@@ -27,6 +27,7 @@ class Members:
         redraws: one for each indicator, of what the publisher might have found instead.
         periods: indicator -> the period taken.
         absent: members without any value that the index may use, and why.
+        quality: indicator -> quality of each value, NaN where there is none.
     """
 
     points: dict[str, Vector]
@@ -35,6 +36,7 @@ class Members:
     redraws: list[Drawer]
     periods: dict[str, str]
     absent: list[AbsentPart]
+    quality: dict[str, Vector]
 
 
 def _newest(frame: pl.DataFrame, spec: IndexSpec, member: MemberSpec) -> pl.DataFrame:
@@ -91,11 +93,15 @@ def gather(
         values: tables `indicator.<id>` by id.
         population: the reference population (geo_id), in order of id.
     """
-    found = Members({}, {}, [], [], {}, [])
+    found = Members({}, {}, [], [], {}, [], {})
     for member in spec.members:
         if member.is_index:
             inner = gather(specs[member.id], specs, indicators, values, population)
-            for mine, theirs in ((found.points, inner.points), (found.direct, inner.direct)):
+            for mine, theirs in (
+                (found.points, inner.points),
+                (found.direct, inner.direct),
+                (found.quality, inner.quality),
+            ):
                 mine.update(theirs)
             found.periods.update(inner.periods)
             found.drawers.extend(inner.drawers)
@@ -117,6 +123,7 @@ def gather(
         )
         found.points[member.id] = np.where(usable, value, np.nan)
         found.direct[member.id] = np.where(usable, direct, np.nan)
+        found.quality[member.id] = _vector(frame, "quality")
         drawer = _drawer(indicators[member.id], frame, usable)
         found.drawers.append(drawer)
         found.redraws.append(_redrawn(indicators[member.id], frame, usable) or drawer)

@@ -61,6 +61,21 @@ class MemberSpec:
     parent: str | None = None
 
 
+@dataclass(frozen=True)
+class UnderCount:
+    """A member that its publisher counts too low in some areas, as an alternative in the sensitivity analysis.
+
+    Args:
+        indicator: the member.
+        factors: what its value might be multiplied by.
+        where_quality: in the areas of this quality.
+    """
+
+    indicator: str
+    factors: tuple[float, ...]
+    where_quality: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class IndexSpec(Declared):
     """A validated declaration of one of the project's own indices.
@@ -76,6 +91,7 @@ class IndexSpec(Declared):
     reference_population: str
     members: tuple[MemberSpec, ...]
     changes: tuple[Change, ...] = ()
+    under_counted: tuple[UnderCount, ...] = ()
 
     @property
     def is_composite(self) -> bool:
@@ -108,6 +124,23 @@ def _own_member(entry: Entry, position: int, item: Any) -> MemberSpec:
         rationale=str(item["rationale"]),
         parent=read_parent(member, entry.data["id"]),
     )
+
+
+def _under_counted(entry: Entry, members: Iterable[MemberSpec]) -> tuple[UnderCount, ...]:
+    names = [member.id for member in members if not member.is_index]
+    found = []
+    for position, item in enumerate(entry.items("under_counted") if "under_counted" in entry.data else []):
+        inner = entry.at(item, "under_counted", position, label=f"under_counted {position + 1}")
+        inner.only(("indicator", "factors", "where_quality"))
+        inner.need("indicator", "factors", "where_quality")
+        factors, quality = inner.items("factors"), inner.data["where_quality"]
+        if not all(isinstance(factor, int | float) and factor > 1 for factor in factors):
+            raise inner.error(f"factors must be numbers above 1, not {factors!r}", "factors")
+        if quality not in (1, 2, 3):
+            raise inner.error(f"where_quality must be 1, 2 or 3, not {quality!r}", "where_quality")
+        indicator = inner.choice("indicator", names)
+        found.append(UnderCount(indicator, tuple(float(factor) for factor in factors), quality))
+    return tuple(found)
 
 
 def read_index(entry: Any, where: str) -> IndexSpec:
@@ -147,6 +180,7 @@ def read_index(entry: Any, where: str) -> IndexSpec:
         reference_population=entry.choice("reference_population", POPULATIONS),
         recipe=recipe,
         members=members,
+        under_counted=_under_counted(entry, members),
         groups=groups,
         sensitivity=read_sensitivity(entry, recipe, tree),
         approved_by=read_approved_by(entry),

@@ -33,15 +33,19 @@ def values(seed: int = 1, *, period: str = "2023", width: float = 0.02) -> dict[
                 "geo_level": ["county"] * len(IDS), "geo_id": IDS, "period": [period] * len(IDS),
                 "value": value * scale,
                 "value_lower": (value - width) * scale, "value_upper": (value + width) * scale,
-                "value_direct": value * scale, "se": [width * scale / Z90] * len(IDS),
+                "value_direct": value * scale, "se": [width * scale / Z90] * len(IDS), "quality": [1] * len(IDS),
             }
         )  # fmt: skip
     return tables
 
 
-def scored(spec_id: str, tables, region=COUNTIES, **kwargs):
+def scored_whole(spec_id: str, tables, region=COUNTIES, **kwargs):
     arguments = {"is_simulated": False, "n_draws": 200} | kwargs
-    found = assess(all_indices()[spec_id], all_indices(), all_indicators(), tables, COUNTIES, region, **arguments)
+    return assess(all_indices()[spec_id], all_indices(), all_indicators(), tables, COUNTIES, region, **arguments)
+
+
+def scored(spec_id: str, tables, region=COUNTIES, **kwargs):
+    found = scored_whole(spec_id, tables, region, **kwargs)
     return found.scores, found.absent
 
 

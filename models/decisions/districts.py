@@ -61,7 +61,10 @@ TABLE = Table(
         *measured("homeless_students_count", "Homeless students.", "pupils"),
         Column("homeless_students_period", pl.String, "The school year of the homeless students."),
         Column("note", pl.String, "What else to mind."),
-        Column("snapshot_sha256", pl.String, "SHA-256 of the publisher's files; see meta.snapshots.", nullable=False),
+        Column(
+            "snapshot_sha256", pl.String,
+            "SHA-256 of the publisher's files, see meta.snapshots; null where only geography.crosswalk lists it.",
+        ),
         Column("is_simulated", pl.Boolean, "Whether the figures are SIMULATED and describe no real place.",
                nullable=False),
     ),
@@ -187,7 +190,7 @@ def compute(inputs: Inputs, place: Place) -> Found:
         .with_columns(
             geo_level=pl.lit("school_district"),
             geo_name=pl.coalesce("saipe_name", "ccd_name"),
-            snapshot_sha256=pl.concat_str(*files, separator=",", ignore_nulls=True),
+            snapshot_sha256=pl.concat_str(*files, separator=",", ignore_nulls=True).replace("", None),
             is_simulated=pl.lit(place.is_simulated),
         )
         .with_columns(note=_note())

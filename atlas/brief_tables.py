@@ -178,10 +178,11 @@ def dated_words(row: Row) -> str:
 def populations(published: Published, facts: Facts) -> Grid:
     """Counts and rates by county, and the sum within each population where every county is counted."""
     rows: list[tuple[Cell, ...]] = []
+    nowhere: list[str] = []
     for found in by_population(facts.populations).values():
         title = found[0]["title"]
-        if all(row["status"] == "missing" for row in found) and len({row["reason"] for row in found}) == 1:
-            rows.append((title, "All counties of the area", count_words(found[0]), "", ""))
+        if all(row["status"] == "missing" for row in found):
+            nowhere.append(title)
             continue
         rows += [(title, facts.names[row["geo_id"]], count_words(row), _rate(row), dated_words(row)) for row in found]
         if len(facts.counties) > 1:
@@ -194,7 +195,8 @@ def populations(published: Published, facts: Facts) -> Grid:
         tuple(rows),
         gone(published, "decision.populations", "counts of priority populations"),
         "Populations overlap and are never added to each other. Sums over counties add errors in squares, which takes "
-        "the errors of different counties as independent. Counts are rounded to two digits or tens.",
+        "the errors of different counties as independent. Counts are rounded to two digits or tens."
+        + (f" Not counted in any of these counties: {'; '.join(nowhere)}." if nowhere else ""),
     )
 
 

@@ -19,10 +19,15 @@ COLUMNS = (
 )  # fmt: skip
 """Of risk.scores, in the order of scores.csv; a column that the file lacks is left out."""
 N_TOP, N_DRIVERS = 10, 3
+_FORMULA = tuple("=+-@＝＋－＠")
+"""Characters with which a spreadsheet begins a formula; no text of scores.csv is a number."""
 COMMAND = "headwaters results --out docs/results --home <HOME>"
 
 
 def _cell(value: Any) -> Any:
+    """A cell of CSV: numbers rounded, no text that a spreadsheet takes for a formula (OWASP, CSV Injection)."""
+    if isinstance(value, str) and value.lstrip()[:1] in _FORMULA:
+        return f"'{value}"
     return round(value, 4) if isinstance(value, float) else value
 
 
@@ -97,7 +102,8 @@ def _alone(published: Published) -> str:
     if not rows:
         why = " ".join(published.why_absent("risk.validation")) or "the published file has no table risk.validation"
         return f"The rank correlation with child poverty alone is not at hand: {_plain(why)}."
-    return "\n".join(f"- {_plain(row['index_id'])}: {_plain(row['text'])}" for row in rows)
+    titles = {row["index_id"]: row["title"] for row in published.rows("meta.indices")}
+    return "\n".join(f"- {_plain(titles.get(row['index_id'], row['index_id']))}: {_plain(row['text'])}" for row in rows)
 
 
 def _sources(published: Published) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from models.decisions.population_registry import Population
-from models.engine.margins import Z90, proportion_moe, standard_error, sum_moe
+from models.engine.margins import Z90, proportion_moe, standard_error, sum_moe, total
 from models.geography.counties import COUNTY_VINTAGE
 
 COUNTED = pl.Schema(
@@ -86,8 +86,7 @@ def _column(frame: pl.DataFrame, figure: str, cell: str) -> str:
 def _sum(cells: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
     """Estimate and margin of a sum of cells; null as soon as one is."""
     estimates = [pl.col(f"estimate_{cell}") for cell in cells]
-    total = pl.sum_horizontal(estimates, ignore_nulls=False)
-    return total, sum_moe(estimates, [pl.col(f"moe_{cell}") for cell in cells])
+    return total(estimates), sum_moe(estimates, [pl.col(f"moe_{cell}") for cell in cells])
 
 
 def _count(frame: pl.DataFrame, long: pl.DataFrame, population: Population) -> pl.DataFrame:

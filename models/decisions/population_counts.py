@@ -6,6 +6,7 @@ import polars as pl
 
 from models.decisions.population_acs import COUNTED, counted
 from models.decisions.population_registry import LGBTQ_BY_STATE, LGBTQ_CITATION
+from models.engine.margins import total
 
 PEP = "core.census_pep_county_age_sex"
 SAIPE_COUNTY, SAIPE_DISTRICT = "core.census_saipe_county", "core.census_saipe_district"
@@ -90,14 +91,14 @@ def _estimates(pep: pl.DataFrame) -> pl.DataFrame:
     for population, (plus, minus) in sums.items():
         if not {"all", *plus, *minus} <= set(wide.columns):
             continue
-        total = pl.sum_horizontal([*map(pl.col, plus), *(-pl.col(name) for name in minus)], ignore_nulls=False)
-        share = pl.when(pl.col("all") > 0).then(total / pl.col("all"))
+        count = total([*map(pl.col, plus), *(-pl.col(name) for name in minus)])
+        share = pl.when(pl.col("all") > 0).then(count / pl.col("all"))
         rows = wide.select(
             *keys,
             population_id=pl.lit(population),
-            count=total,
-            count_lower=total,
-            count_upper=total,
+            count=count,
+            count_lower=count,
+            count_upper=count,
             universe_count=pl.col("all"),
             rate=share,
             rate_lower=share,

@@ -13,6 +13,7 @@ import polars as pl
 
 from models.decisions.agreement import MIN_AREAS, TOP, Agreement, agreement
 from models.decisions.decision import Decision, Found, Inputs, Place
+from models.engine.margins import total
 from models.geography.counties import national
 from models.indicators.assemble import AbsentPart
 from models.indicators.indicator import all_indicators
@@ -325,7 +326,7 @@ def _weighted(values: pl.DataFrame, weights: Mapping[str, float], periods: Mappi
     assert frame is not None
     whole = sum(weights[name] for name in periods)
     ranked = _percentiles(frame, list(periods))
-    mean = pl.sum_horizontal(pl.col(name) * (weights[name] / whole) for name in periods)
+    mean = total([(pl.col(name) * (weights[name] / whole)).fill_null(0) for name in periods])
     return ranked.select("geo_id", value=mean.round(DIGITS))
 
 

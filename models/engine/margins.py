@@ -16,6 +16,8 @@ Estimate Tables: Documentation; Fay & Train 1995, Proc. Section on Government St
 """
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
 import numpy as np
 import polars as pl
@@ -52,6 +54,14 @@ def _square(value: pl.Expr) -> pl.Expr:
     return value.cast(pl.Float64) ** 2
 
 
+def total(parts: Sequence[pl.Expr]) -> pl.Expr:
+    """The sum from left to right; null as soon as one part is null.
+
+    `pl.sum_horizontal` adds in an order that threads decide, and so with other last digits from run to run.
+    """
+    return reduce(add, parts)
+
+
 def sum_moe(estimates: Sequence[pl.Expr], moes: Sequence[pl.Expr]) -> pl.Expr:
     """Margin of a sum or signed sum: root of the sum of squares.
 
@@ -66,9 +76,9 @@ def sum_moe(estimates: Sequence[pl.Expr], moes: Sequence[pl.Expr]) -> pl.Expr:
         raise ValueError(f"a sum needs a margin for each of its estimates, not {len(estimates)} and {len(moes)}")
     nonzero = [pl.when(e == 0).then(0.0).otherwise(_square(m)) for e, m in zip(estimates, moes, strict=True)]
     zero = [pl.when(e == 0).then(_square(m)).otherwise(0.0) for e, m in zip(estimates, moes, strict=True)]
-    total = pl.sum_horizontal(nonzero) + pl.max_horizontal(zero)
+    squares = total(nonzero) + pl.max_horizontal(zero)
     known = pl.all_horizontal([part.is_not_null() for part in [*estimates, *moes]])
-    return pl.when(known).then(total.sqrt())
+    return pl.when(known).then(squares.sqrt())
 
 
 def proportion_moe(

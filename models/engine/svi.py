@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from models.engine.margins import total
 from models.engine.tree import Node, Recipe
 
 Themes = Mapping[str, Sequence[str]]
@@ -95,7 +96,7 @@ def _rank(column: str, *, is_turned: bool = False) -> pl.Expr:
 
 def _sum(columns: Sequence[str]) -> pl.Expr:
     """Null if any is null."""
-    return pl.sum_horizontal(*columns, ignore_nulls=False)
+    return total([pl.col(column) for column in columns])
 
 
 def _decimal(counted: pl.Series) -> pl.Series:

@@ -6,7 +6,7 @@ from functools import partial
 
 import polars as pl
 
-from models.engine.margins import proportion_moe, standard_error, sum_moe
+from models.engine.margins import proportion_moe, standard_error, sum_moe, total
 from models.geography.areas import ACS_AREA
 from models.geography.counties import COUNTY_VINTAGE
 from models.indicators.indicator import CELL, AbsentError, Indicator, Inputs, framed, indicator
@@ -46,9 +46,7 @@ def terms(expression: str) -> list[tuple[int, str]]:
 def _sum(parts: list[tuple[int, str]]) -> tuple[pl.Expr, pl.Expr]:
     """Estimate and margin of a signed sum of cells in a wide frame."""
     estimates = [pl.col(f"{cell}_e") for _, cell in parts]
-    estimate = pl.sum_horizontal(
-        [sign * value for (sign, _), value in zip(parts, estimates, strict=True)], ignore_nulls=False
-    )
+    estimate = total([sign * value for (sign, _), value in zip(parts, estimates, strict=True)])
     return estimate, sum_moe(estimates, [pl.col(f"{cell}_m") for _, cell in parts])
 
 
@@ -135,8 +133,8 @@ def counts(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The sum of an indicator's numerator cells with its standard error, at all its levels."""
     parts = terms(this.numerator)
     wide = _wide(figures(tables, this), [cell for _, cell in parts])
-    total, moe = _sum(parts)
-    return _frame(wide.with_columns(value=total.clip(0), se=standard_error(moe)))
+    count, moe = _sum(parts)
+    return _frame(wide.with_columns(value=count.clip(0), se=standard_error(moe)))
 
 
 def values(tables: Inputs, this: Indicator) -> pl.DataFrame:

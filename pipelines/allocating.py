@@ -19,6 +19,7 @@ from models.decisions.award import AwardError, cents, dollars
 from models.limits import NON_USES
 from pipelines.files import write_atomically
 from pipelines.indexing import FileError, read_table
+from pipelines.spreadsheet import csv_bytes
 
 COUNTIES = "risk.scores"
 _SHOWN_DRIVERS = 1
@@ -150,7 +151,7 @@ def write_csv(outcome: Outcome, path: Path) -> None:
         release=pl.lit(outcome.release), citation=pl.lit(outcome.asked.rule.citation), limits=pl.lit(NON_USES)
     )
     try:
-        write_atomically(path, frame.write_csv(line_terminator="\n").encode())
+        write_atomically(path, csv_bytes(frame))
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}") from None
 

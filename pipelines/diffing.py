@@ -8,6 +8,7 @@ import polars as pl
 
 from models.indices.compare import Comparison, Release, compare, read_declarations
 from pipelines.files import write_atomically
+from pipelines.spreadsheet import csv_bytes
 
 _VALUES = (
     "SELECT indicator_id, geo_id, period, value, value_lower, value_upper FROM indicator.values WHERE geo_level = ?"
@@ -96,7 +97,7 @@ def run(a: str, b: str, home: Path, output: Path | None) -> Outcome:
     found = compare(first, second)
     if output is not None:
         try:
-            write_atomically(output, found.table.write_csv(line_terminator="\n").encode())
+            write_atomically(output, csv_bytes(found.table))
         except OSError as error:
             raise DiffError(f"{output}: cannot be written: {error.strerror}") from None
     return Outcome(found, output)

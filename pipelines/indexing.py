@@ -13,6 +13,7 @@ from models.indices.table_output import Options
 from models.indices.table_spec import TableSpec, read_table_index
 from models.indices.yaml_lines import read
 from pipelines.files import sync_folder, write_atomically
+from pipelines.spreadsheet import csv_bytes
 from sources.source import ParseError, RawFile
 from sources.tabular import ROW, read_frame
 
@@ -116,7 +117,7 @@ def _write(files: Mapping[Path, pl.DataFrame]) -> None:
     waiting = {path: path.with_name(f".{path.name}.{uuid4().hex}.tmp") for path in files}
     try:
         for path, temporary in waiting.items():
-            write_atomically(temporary, files[path].write_csv(line_terminator="\n").encode())
+            write_atomically(temporary, csv_bytes(files[path]))
         for path, temporary in waiting.items():
             temporary.replace(path)
             sync_folder(path.parent)

@@ -4,6 +4,7 @@ import fnmatch
 import json
 from collections.abc import Sequence
 
+import duckdb
 import polars as pl
 
 from models.indicators.assemble import AbsentPart
@@ -125,6 +126,17 @@ CHECKS = _meta(
     ],
     ("table_key", "rule", "column_name"),
 )  # fmt: skip
+CHECK_HISTORY = _meta(
+    "check_history", "History of checks",
+    "The result of every rule in this release and those before it, the last thirty at most.",
+    [
+        Column("release", pl.Int64, "Number of the release; see meta.releases.", nullable=False),
+        _text("table_key", "schema.name", nullable=False), _text("rule", "The rule.", nullable=False),
+        _text("column_name", "The column that it is about."), _flag("passed", "Whether the rule held."),
+        _text("observed", "What was found."),
+    ],
+    ("release", "table_key", "rule", "column_name"),
+)  # fmt: skip
 CORRECTIONS = _meta(
     "corrections", "Known errors of publishers",
     "Publishers' own figures that are known to be wrong, what is read in their place, and the evidence.",
@@ -159,7 +171,12 @@ LIMITS = _meta(
     ("limit_id",),
 )  # fmt: skip
 
-STATIC = (LIMITS, SOURCES, SNAPSHOTS, COLUMNS, INDICATORS, INDICES, ABSENT, CHECKS, CORRECTIONS, RELEASES, TABLES)
+STATIC = (
+    LIMITS, SOURCES, SNAPSHOTS, COLUMNS, INDICATORS, INDICES, ABSENT, CHECKS, CHECK_HISTORY, CORRECTIONS, RELEASES,
+    TABLES,
+)  # fmt: skip
+KEPT_RELEASES = 30
+"""How many releases the history of checks goes back."""
 DUCKDB_TYPES = {
     pl.String: "VARCHAR",
     pl.Float64: "DOUBLE",
@@ -181,6 +198,45 @@ def absent_parts(home: Home) -> list[AbsentPart]:
     )
 
 
+def _told_before(home: Home) -> tuple[int, pl.DataFrame]:
+    """The number of the newest release, 0 where there is none, and the history that its file holds.
+
+    The newest file knows every release; the current one may be older, after a rollback. A file from before there was
+    a history tells its own checks.
+    """
+    empty = CHECK_HISTORY.empty()
+    files = sorted(home.published.glob("headwaters-*.duckdb"))
+    if not files:
+        return 0, empty
+    number = int(files[-1].stem.rsplit("-", 1)[1])
+    with duckdb.connect(str(files[-1]), read_only=True) as reader:
+        has_history = reader.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'meta' AND table_name = 'check_history'"
+        ).fetchall()
+        if has_history:
+            rows = reader.execute(
+                "SELECT release, table_key, rule, column_name, passed, observed FROM meta.check_history"
+            ).fetchall()
+        else:
+            rows = reader.execute(
+                "SELECT CAST(? AS BIGINT), table_key, rule, column_name, passed, observed FROM meta.checks", [number]
+            ).fetchall()
+    return number, pl.DataFrame(rows, schema=empty.schema, orient="row")
+
+
+def check_history(earlier: pl.DataFrame, number: int, checks: Sequence[CheckResult]) -> pl.DataFrame:
+    """The rows of `CHECK_HISTORY`: what earlier releases told and the results of this one.
+
+    Args:
+        earlier: rows of the table in the release before.
+        number: of the release that is about to be published.
+        checks: its results.
+    """
+    now = _frame(CHECK_HISTORY, [(number, r.table, r.rule, r.column, r.passed, r.observed) for r in checks])
+    kept = earlier.filter((pl.col("release") > number - KEPT_RELEASES) & (pl.col("release") < number))
+    return CHECK_HISTORY.conform(pl.concat([kept, now]))
+
+
 def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) -> dict[str, tuple[Table, pl.DataFrame]]:
     """All `meta` tables but `tables` and `releases`, which the publishing itself completes.
 
@@ -189,6 +245,7 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
         tables: every table and view of the file, for the dictionary.
     """
     snapshots = home.landing.snapshots()
+    newest, earlier = _told_before(home)
     index_of = {member.id: spec.id for spec in all_indices().values() for member in spec.members if not member.is_index}
     members = {spec.id: json.dumps([vars(m) for m in spec.members]) for spec in all_indices().values()}
     rows: dict[str, tuple[Table, Sequence[tuple[object, ...]]]] = {
@@ -227,4 +284,5 @@ def build(home: Home, checks: Sequence[CheckResult], tables: Sequence[Table]) ->
             for s in all_sources().values() for c in s.corrections
         ]),
     }  # fmt: skip
-    return {name: (table, _frame(table, entries)) for name, (table, entries) in rows.items()}
+    made = {name: (table, _frame(table, entries)) for name, (table, entries) in rows.items()}
+    return {**made, "check_history": (CHECK_HISTORY, check_history(earlier, newest + 1, checks))}

@@ -1,5 +1,6 @@
 """What a published file says in short: its release, its first areas with what is known of them, its gaps."""
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import duckdb
 
 CURRENT = Path("published") / "current.duckdb"
+LAST_RUN = "last_run.json"
 
 
 class NotPublishedError(Exception):
@@ -45,6 +47,8 @@ class Status:
     checks: int
     failed_checks: list[dict[str, Any]]
     absent: list[dict[str, Any]]
+    last_run: dict[str, Any] | None = None
+    """When the last run of the home started and ended, the steps that it took and why, and what failed."""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -104,4 +108,14 @@ def status(home: Path) -> Status:
             dict(zip(("table", "rule", "column", "severity", "observed"), row, strict=True)) for row in failed
         ],
         absent=[dict(zip(("part", "reason", "file_missing"), row, strict=True)) for row in absent],
+        last_run=last_run(home),
     )
+
+
+def last_run(home: Path) -> dict[str, Any] | None:
+    """How the last run of a home ended, as it has kept it itself; None where it has not."""
+    path = home / LAST_RUN
+    if not path.exists():
+        return None
+    told: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return told

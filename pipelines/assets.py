@@ -1,6 +1,6 @@
 """Assets, made from the registries: landing, core, indicator, risk, and the warehouse."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ from sources.registry import all_sources, core_tables
 from sources.source import PassingError, Source, SourceError
 
 OWNERS = ["team:data"]
+RUNBOOK = "docs/operations.md"
 WAREHOUSE = dg.AssetKey("warehouse")
 LANDING_OP = "landing__"
 """Before a source's id: the name of its landing step."""
@@ -79,7 +80,11 @@ def _spec(
     kinds: set[str],
     lineage: Mapping[str, Sequence[tuple[str, str]]] | None = None,
 ) -> dg.AssetSpec:
-    metadata: dict[str, Any] = {"dagster/column_schema": _column_schema(table), "dagster/table_name": table.key}
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": _column_schema(table),
+        "dagster/table_name": table.key,
+        "runbook": f"{RUNBOOK}#when-a-publisher-changes-something",
+    }
     if lineage:
         metadata["dagster/column_lineage"] = dg.TableColumnLineage(
             {
@@ -98,6 +103,11 @@ def _spec(
     )
 
 
+def _plain(text: object) -> str:
+    """Text of a publisher inside markdown: neither a tag nor the end of a cell."""
+    return str(text).replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
 def _preview(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
     """The first rows as a markdown table; publishers' text cannot break out of a cell."""
     ranked = "rank" in frame.columns
@@ -108,7 +118,7 @@ def _preview(frame: pl.DataFrame) -> dg.MarkdownMetadataValue:
 
     def cell(value: object) -> str:
         text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-        return text[:60].replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+        return _plain(text[:60])
 
     lines = ["| " + " | ".join(shown.columns) + " |", "|" + " --- |" * shown.width]
     lines += ["| " + " | ".join(cell(value) for value in row) + " |" for row in shown.iter_rows()]
@@ -122,8 +132,49 @@ def _result(
     if home.settings.is_simulated:
         metadata["SIMULATED"] = "These figures describe no real place."
     if absent:
-        metadata["absent"] = dg.MetadataValue.md("\n".join(f"- **{a.part}**: {a.reason}" for a in absent))
+        lines = (f"- **{_plain(one.part)}**: {_plain(one.reason)}" for one in absent)
+        metadata["absent"] = dg.MetadataValue.md("\n".join(lines))
     return dg.MaterializeResult(asset_key=asset_key(table.key), metadata=metadata)
+
+
+def land_source(home: Home, source: Source, vintages: Collection[str] | None = None) -> tuple[ingest.Landed, list[str]]:
+    """Land what the input offers of a source, or of some of its vintages only.
+
+    Returns:
+        What was landed, and the files that are there and that nobody reads, each with the reason.
+
+    Raises:
+        PassingError: a publisher cannot be reached now; trying again may help.
+        dagster.Failure: anything else that is wrong with a file.
+    """
+    check_binding(home.settings)
+    chosen = open_input(home.settings, lambda: HttpFetcher(landing=home.landing))
+    try:
+        done = ingest.land(home, source, chosen, vintages)
+    except PassingError:
+        raise
+    except SourceError as error:
+        # A wrong key or a changed file stays wrong: trying again would only keep the person waiting.
+        raise dg.Failure(redact(str(error)), allow_retries=False) from None
+    return done, chosen.unread(source)
+
+
+def landed_metadata(done: ingest.Landed, unread: Sequence[str]) -> dict[str, Any]:
+    """What the UI shows of a landing."""
+    rows = ["| file | bytes | sha256 |", "| --- | --- | --- |"]
+    rows += [f"| {_plain(f'{s.vintage}/{s.name}')} | {s.bytes:,} | `{s.sha256[:16]}` |" for s in done.snapshots]
+    return {
+        "files": dg.MetadataValue.md("\n".join(rows)),
+        "files_landed": len(done.snapshots),
+        "files_changed": done.changed,
+        "bytes": sum(s.bytes for s in done.snapshots),
+        "not_read": dg.MetadataValue.md("\n".join(f"- {_plain(line)}" for line in unread) or "none"),
+    }
+
+
+def landing_retries(home: Home) -> dg.RetryPolicy | None:
+    """How often a publisher is asked again; files that lie on this machine are not."""
+    return dg.RetryPolicy(max_retries=2, delay=RETRY_DELAY) if home.settings.input == LIVE else None
 
 
 def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
@@ -137,25 +188,18 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
         owners=OWNERS,
         metadata={
             "publisher": source.publisher,
+            "runbook": f"{RUNBOOK}#alert-run-failed",
             "licence": source.licence,
             "citation": source.citation,
             "landing_page": dg.MetadataValue.url(source.landing_page),
             "vintages": ", ".join(source.vintage_ids),
         },
-        retry_policy=dg.RetryPolicy(max_retries=2, delay=RETRY_DELAY) if home.settings.input == LIVE else None,
+        retry_policy=landing_retries(home),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=source.cadence_days)),
     )
     def land(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
-        check_binding(home.settings)
-        chosen = open_input(home.settings, lambda: HttpFetcher(landing=home.landing))
-        try:
-            done = ingest.land(home, source, chosen)
-        except PassingError:
-            raise
-        except SourceError as error:
-            # A wrong key or a changed file stays wrong: trying again would only keep the person waiting.
-            raise dg.Failure(redact(str(error)), allow_retries=False) from None
-        unread = chosen.unread(source)
+        asked = context.run.tags.get(f"{steps.VINTAGES}{source.id}")
+        done, unread = land_source(home, source, asked.split(",") if asked else None)
         for line in unread:
             context.log.warning(f"not read: {line}")
         if not done.changed and steps.ONLY_NEWS in context.run.tags:
@@ -163,17 +207,7 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
             return
         if not done.snapshots:
             context.log.warning(f"{source.id}: the input {redact(home.settings.input)} has no file of this source")
-        rows = ["| file | bytes | sha256 |", "| --- | --- | --- |"]
-        rows += [f"| {s.vintage}/{s.name} | {s.bytes:,} | `{s.sha256[:16]}` |" for s in done.snapshots]
-        yield dg.MaterializeResult(
-            metadata={
-                "files": dg.MetadataValue.md("\n".join(rows)),
-                "files_landed": len(done.snapshots),
-                "files_changed": done.changed,
-                "bytes": sum(s.bytes for s in done.snapshots),
-                "not_read": dg.MetadataValue.md("\n".join(f"- {line}" for line in unread) or "none"),
-            }
-        )
+        yield dg.MaterializeResult(metadata=landed_metadata(done, unread))
 
     return land
 
@@ -190,7 +224,7 @@ def _core_assets(home: Home, source: Source) -> dg.AssetsDefinition:
 
         with home.steps.making(f"core_{source.id}"):
             for parsed, stored in ingest.parse(home, source, write):
-                files = dg.MetadataValue.md("\n".join(f"- {name}" for name in parsed.files) or "none")
+                files = dg.MetadataValue.md("\n".join(f"- {_plain(name)}" for name in parsed.files) or "none")
                 yield _result(home, parsed.table, stored, parsed.absent, files=files)
 
     return parse
@@ -239,7 +273,7 @@ def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
         (key, column.name)
         for key in indicator.tables
         for column in declared[key].columns
-        if column.name in ("estimate", "moe", "count") or column.name.startswith("poverty_0_17_share")
+        if column.dtype == pl.Float64 and key != crosswalks.CROSSWALK.key
     ]
     spec = _spec(
         table,
@@ -372,6 +406,7 @@ def _warehouse_asset(home: Home) -> dg.AssetsDefinition:
         group_name="published",
         kinds={"duckdb"},
         owners=OWNERS,
+        metadata={"runbook": f"{RUNBOOK}#releases"},
     )
     def warehouse() -> dg.MaterializeResult:
         with home.steps.making(steps.WAREHOUSE):

@@ -171,6 +171,9 @@ def status(home: HomeOption = None, as_json: JsonOption = False) -> None:
     console.print(
         f"{simulated}release {state.release} of {state.published_at}, region {state.region}, input {state.input}"
     )
+    if state.last_run:
+        how = "succeeded" if state.last_run["succeeded"] else "failed"
+        console.print(f"last run {how} at {state.last_run['ended_at']}: {len(state.last_run['taken'])} steps taken")
     for source, vintages in state.vintages.items():
         console.print(f"  {source:<16} {', '.join(vintages)}")
     console.print(f"{state.checks} rules judged, {len(state.failed_checks)} suspicious")

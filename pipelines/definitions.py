@@ -11,17 +11,20 @@ from pipelines.checks import build_checks
 from pipelines.home import Home
 from pipelines.redact import install
 from pipelines.schedules import build_everything, build_nightly, build_schedule
+from pipelines.sensors import build_sensors
 from pipelines.settings import HOME_VARIABLE, INPUT_VARIABLE, REGION_VARIABLE, Settings, load_config, nightly, resolve
 
 
 def build_defs(settings: Settings, config: Mapping[str, Any] | None = None) -> dg.Definitions:
     """All definitions of one home; tests and the command line call this with settings of their own."""
     home = Home(settings)
+    night = build_nightly(settings, config or {})
     return dg.Definitions(
         assets=build_assets(home),
         asset_checks=build_checks(home),
-        jobs=[build_nightly(settings, config or {}), build_everything()],
+        jobs=[night, build_everything()],
         schedules=[build_schedule(settings, config or {})],
+        sensors=build_sensors(home, config or {}, night),
         executor=dg.in_process_executor,
     )
 

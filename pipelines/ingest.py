@@ -1,6 +1,6 @@
 """From a publisher to core tables: land what the input offers, parse what was landed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -27,21 +27,42 @@ class Landed:
     changed: int = 0
 
 
-def land(home: Home, source: Source, chosen: Input) -> Landed:
+def land(home: Home, source: Source, chosen: Input, vintages: Collection[str] | None = None) -> Landed:
     """Land every file that the input offers of a source; the offer counts only once all of it is there.
 
+    Vintages of which the input says nothing stay as they were landed: those that were not asked for, and of a live
+    run those that the publisher is not asked for.
+
+    Args:
+        vintages: those to land, and no others; None for all that the input speaks for.
+
     Raises:
-        SourceError: a file cannot be had; what was landed before stays current.
+        SourceError: a file cannot be had, or nothing of a vintage that was asked for by name; what was landed before
+            stays current.
     """
     if source.id in home.settings.without:
         return Landed(home.landing.snapshots(source.id))
     done = Landed()
-    for vintage, fetched in chosen.files(source, scope_of(home.settings)):
+    asked = frozenset(chosen.vintages(source) if vintages is None else vintages)
+    for vintage, fetched in chosen.files(source, scope_of(home.settings), asked):
         snapshot, is_new = home.landing.land(source, vintage, fetched, is_simulated=home.settings.is_simulated)
         done.snapshots.append(snapshot)
         done.changed += is_new
-    home.landing.offer(source, done.snapshots)
+    if vintages is not None and (lacking := asked - {snapshot.vintage for snapshot in done.snapshots}):
+        raise SourceError(
+            f"{source.id}: the input has no file of {', '.join(sorted(lacking))} that the source reads; what was "
+            "landed before stays. Put the files where the input looks for them, or leave the vintage out."
+        )
+    home.landing.offer(source, [*_kept(home, source, asked), *done.snapshots])
     return done
+
+
+def _kept(home: Home, source: Source, asked: Collection[str]) -> list[Snapshot]:
+    """What stays of a source's landing beside the vintages that were asked for."""
+    others = [one for one in home.landing.snapshots(source.id) if one.vintage not in asked]
+    # A home that was never published is not bound yet: what was simulated in it does not meet what is real.
+    simulated = home.settings.is_simulated
+    return [one for one in others if one.vintage in source.vintage_ids and one.is_simulated == simulated]
 
 
 @dataclass(frozen=True)

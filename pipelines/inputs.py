@@ -1,6 +1,6 @@
 """The three inputs behind one interface: the embedded sample, a directory, the publishers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -12,13 +12,23 @@ from sources.source import Fetched, Fetcher, PassingError, Scope, Source, Source
 class Input(Protocol):
     """Where publishers' files come from."""
 
-    def files(self, source: Source, scope: Scope) -> Iterator[tuple[str, Fetched]]:
-        """Yield (vintage, file) for what the source reads."""
+    def files(
+        self, source: Source, scope: Scope, vintages: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Fetched]]:
+        """Yield (vintage, file) for what the source reads, of all its vintages or of these only."""
+        ...
+
+    def vintages(self, source: Source) -> tuple[str, ...]:
+        """Vintages of which the input tells everything: what it does not offer of them is no longer read."""
         ...
 
     def unread(self, source: Source) -> list[str]:
         """Files of the source that are there and that nobody reads, each with the reason."""
         ...
+
+
+def _is_asked(vintage: str, vintages: Collection[str] | None) -> bool:
+    return vintages is None or vintage in vintages
 
 
 class DirectoryInput:
@@ -34,11 +44,16 @@ class DirectoryInput:
                 vintage, *rest = path.relative_to(base).parts
                 yield vintage, "/".join(rest), path
 
-    def files(self, source: Source, scope: Scope) -> Iterator[tuple[str, Fetched]]:
+    def files(
+        self, source: Source, scope: Scope, vintages: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Fetched]]:
         for vintage, name, path in self._paths(source):
-            if vintage in source.vintage_ids and source.reads(name):
+            if vintage in source.vintage_ids and _is_asked(vintage, vintages) and source.reads(name):
                 # The address is relative: published records carry nobody's folders.
                 yield vintage, Fetched(name, path, f"directory:{source.id}/{vintage}/{name}")
+
+    def vintages(self, source: Source) -> tuple[str, ...]:
+        return tuple(source.vintage_ids)
 
     def unread(self, source: Source) -> list[str]:
         return [
@@ -56,14 +71,25 @@ class DirectoryInput:
 class SampleInput:
     """The simulated region, written anew in the publishers' formats."""
 
-    def files(self, source: Source, scope: Scope) -> Iterator[tuple[str, Fetched]]:
+    def files(
+        self, source: Source, scope: Scope, vintages: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Fetched]]:
         from sources.simulated import files
 
         for vintage, name, body in files(source.id):
-            yield vintage, Fetched(name, body, f"simulated:{source.id}/{vintage}/{name}")
+            if _is_asked(vintage, vintages):
+                yield vintage, Fetched(name, body, f"simulated:{source.id}/{vintage}/{name}")
+
+    def vintages(self, source: Source) -> tuple[str, ...]:
+        return tuple(source.vintage_ids)
 
     def unread(self, source: Source) -> list[str]:
         return []
+
+
+def fetched_vintages(source: Source) -> tuple[str, ...]:
+    """The vintages that a live run fetches."""
+    return tuple(vintage.id for vintage in source.vintages if vintage.live and source.fetch is not None)
 
 
 class LiveInput:
@@ -72,13 +98,18 @@ class LiveInput:
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
 
-    def files(self, source: Source, scope: Scope) -> Iterator[tuple[str, Fetched]]:
+    def files(
+        self, source: Source, scope: Scope, vintages: Collection[str] | None = None
+    ) -> Iterator[tuple[str, Fetched]]:
         if source.fetch is None:
             return
-        for vintage in source.vintages:
-            if vintage.live:
-                for fetched in _named(source, vintage.id, source.fetch(self._fetcher, vintage.id, scope)):
-                    yield vintage.id, fetched
+        for vintage in self.vintages(source):
+            if _is_asked(vintage, vintages):
+                for fetched in _named(source, vintage, source.fetch(self._fetcher, vintage, scope)):
+                    yield vintage, fetched
+
+    def vintages(self, source: Source) -> tuple[str, ...]:
+        return fetched_vintages(source)
 
     def unread(self, source: Source) -> list[str]:
         return []

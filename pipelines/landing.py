@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
-from pipelines.files import sync_folder, write_atomically
+from pipelines.files import replacing, sync_folder, write_atomically
 from pipelines.redact import redact
 from sources.source import EVERYTHING, Fetched, RawFile, Scope, Source, SourceError
 
@@ -107,14 +106,13 @@ class Landing:
         if not isinstance(fetched.content, Path):
             write_atomically(target, fetched.content)
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
         if self._is_download(fetched):
+            target.parent.mkdir(parents=True, exist_ok=True)
             fetched.content.replace(target)
-        else:
-            temporary = target.with_name(f".{uuid4().hex}.tmp")
-            shutil.copyfile(fetched.content, temporary)
-            temporary.replace(target)
-        sync_folder(target.parent)
+            sync_folder(target.parent)
+            return
+        with fetched.content.open("rb") as stream, replacing(target) as kept:
+            shutil.copyfileobj(stream, kept)
 
     def offer(self, source: Source, snapshots: Iterable[Snapshot]) -> None:
         """Say which files the input offers now, after all of them have been landed."""
@@ -187,13 +185,11 @@ class Landing:
         return lacking
 
     def retire(self, needed: set[str]) -> Iterator[Path]:
-        """Remove bytes that neither a record names nor `needed` holds, as checksums; and files left by a killed run."""
+        """Remove bytes that neither a record names nor `needed` holds, as checksums."""
         for record in self._root.rglob(_RECORD):
             current = self._record(record.parent)
             for path in sorted(record.parent.iterdir()):
-                is_stray = path.suffix == ".tmp"
-                is_old = len(path.name) == 64 and path.name not in needed and current and path.name != current.sha256
-                if is_stray or is_old:
+                if len(path.name) == 64 and path.name not in needed and current and path.name != current.sha256:
                     path.unlink()
                     yield path
 

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _LOCK = ".lock"
@@ -22,6 +22,7 @@ def locked(home: Path) -> Iterator[None]:
 
     Raises:
         BusyError: another process holds it.
+        OSError: the home cannot be written to.
     """
     path = home / _LOCK
     if _mine.get(path):
@@ -32,18 +33,19 @@ def locked(home: Path) -> Iterator[None]:
             _mine[path] -= 1
         return
     home.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as stream:
+    with path.open("ab+", buffering=0) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             stream.seek(0)
+            holder = stream.read().decode(errors="replace").strip() or "unknown"
             raise BusyError(
-                f"another run is at work on the home {home.name!r} (process {stream.read().strip() or 'unknown'}): "
+                f"another run is at work on the home {home.name!r} (process {holder}): "
                 "wait for it, or give another --home"
             ) from None
         stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+        with suppress(OSError):  # the number is a courtesy: going back a release needs no room on the disk
+            stream.write(str(os.getpid()).encode())
         _mine[path] = 1
         try:
             yield

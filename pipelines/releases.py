@@ -11,6 +11,7 @@ import duckdb
 
 from atlas import summary
 from models.geography.regions import Region
+from pipelines.files import hindrance
 from pipelines.home import Home
 from pipelines.locking import locked
 from pipelines.settings import Settings
@@ -75,12 +76,17 @@ def rollback(home: Home, number: int) -> Path:
     It stays until something changes and a new release is published.
 
     Raises:
-        ReleaseError: the release is not there.
+        ReleaseError: the release is not there, or the home cannot be written.
         BusyError: a run is at work on this home.
     """
     path = _file(home, number)
-    with locked(home.root):
-        point_to(home, path)
+    try:
+        with locked(home.root):
+            point_to(home, path)
+    except OSError as error:
+        if (why := hindrance(error, home.root)) is None:
+            raise
+        raise ReleaseError(f"the home {home.root.name!r} cannot be written, {why}") from None
     return path
 
 
@@ -107,7 +113,7 @@ class Reproduction:
 
 
 # Generated anew at each publish: when it happened, and where files came from.
-_OF_THE_MOMENT = ("meta.releases", "meta.snapshots", "meta.tables")
+_OF_THE_MOMENT = ("meta.check_history", "meta.releases", "meta.snapshots", "meta.tables")
 
 
 def reproduce(home: Home, number: int, workdir: Path | None = None) -> Reproduction:

@@ -6,24 +6,31 @@ no step.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 
+from atlas import summary
+from pipelines import warehouse
 from pipelines.assets import LANDING_OP, WAREHOUSE, asset_key, landing_key
+from pipelines.broken import Broken, named_failure
 from pipelines.checks import is_check
 from pipelines.definitions import build_defs
+from pipelines.files import hindrance, sweep
 from pipelines.home import Home
 from pipelines.inputs import strangers
-from pipelines.instance import open_instance
+from pipelines.instance import WAVE, bury, open_instance, retire_runs
 from pipelines.locking import locked
 from pipelines.redact import redact
 from pipelines.releases import retire
+from pipelines.run_log import FAILED, JUDGED, MADE, UNCHANGED, WAITING, RunLog, write_last_run
+from pipelines.run_log import now as present
 from pipelines.schedules import EVERYTHING
 from pipelines.settings import Settings, check_binding, retention
-from pipelines.staleness import LANDING, ONLY_NEWS, Step
+from pipelines.staleness import LANDING, ONLY_NEWS, VINTAGES, Step
 from pipelines.staleness import WAREHOUSE as WAREHOUSE_STEP
 from sources.registry import all_sources
 
@@ -40,15 +47,28 @@ class Outcome:
     warnings: list[str]
     taken: dict[str, str] = field(default_factory=dict)
     unchanged: int = 0
+    broken: list[Broken] = field(default_factory=list)
+
+
+@dataclass
+class _Made:
+    """What a step has made so far."""
+
+    began: float
+    rows: int | None = None
+    bytes: int | None = None
 
 
 class _Listener(logging.Handler):
-    """Turns Dagster's log into progress and collects warnings; prints nothing itself."""
+    """Turns Dagster's log into progress and the run's own log, and collects warnings; prints nothing itself."""
 
-    def __init__(self, total: int, progress: Progress) -> None:
-        super().__init__(logging.INFO)
-        self._total, self._done, self._progress = total, 0, progress
+    def __init__(self, home: Home, log: RunLog, progress: Progress) -> None:
+        super().__init__(logging.DEBUG)
+        self._home, self._log = home, log
+        self._done, self._progress = 0, progress
+        self._at_work: dict[str, _Made] = {}
         self.warnings: list[str] = []
+        self.why: dict[str, str] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
         meta = getattr(record, "dagster_meta", {})
@@ -58,8 +78,44 @@ class _Listener(logging.Handler):
             # After a failure Dagster lists every step that it leaves out; the failure itself says enough.
             if record.levelno >= logging.WARNING and not message.startswith("Dependencies for step"):
                 self.warnings.append(redact(message))
-        elif event.event_type_value in ("STEP_SUCCESS", "STEP_FAILURE") and not is_check(event.step_key or ""):
-            self.pass_by(event.step_key or "")
+            return
+        step, kind = event.step_key or "", event.event_type_value
+        if kind == "STEP_START":
+            self._at_work[step] = _Made(record.created)
+        elif kind == "ASSET_MATERIALIZATION":
+            self._count(step, event.step_materialization_data.materialization)
+        elif kind in ("STEP_SUCCESS", "STEP_FAILURE"):
+            self._end(step, event, record.created)
+            if not is_check(step):
+                self.pass_by(step)
+
+    def _count(self, step: str, made: dg.AssetMaterialization) -> None:
+        """Add the rows and bytes of what a step has just made."""
+        found = self._at_work[step]
+        values = {name: getattr(value, "value", None) for name, value in made.metadata.items()}
+        path = self._home.tables.path(".".join(made.asset_key.path))
+        size = values.get("bytes") or (path.stat().st_size if path.exists() else 0)
+        found.bytes = (found.bytes or 0) + int(size)
+        if "dagster/row_count" in values:
+            found.rows = (found.rows or 0) + int(values["dagster/row_count"] or 0)
+
+    def _end(self, step: str, event: dg.DagsterEvent, at: float) -> None:
+        """Write the line of a step that has ended."""
+        made = self._at_work.pop(step, _Made(at))
+        seconds, why = round(at - made.began, 3), self.why.get(step)
+        if event.is_step_failure:
+            self._log.step(step, FAILED, seconds=seconds, why=why, said=message_of(event.step_failure_data.error))
+        elif is_check(step):
+            self._log.step(step, JUDGED, seconds=seconds)
+        elif step.startswith(LANDING_OP) and made.bytes is None:
+            self._log.step(step, UNCHANGED, seconds=seconds, why="the source has nothing new")
+        else:
+            self._log.step(step, MADE, seconds=seconds, why=why, rows=made.rows, bytes=made.bytes)
+
+    def leave(self, step: str, state: str, why: str) -> None:
+        """A step that is not taken, and why."""
+        self._log.step(step, state, why=why)
+        self.pass_by(step)
 
     def pass_by(self, name: str) -> None:
         """One step less to go."""
@@ -67,7 +123,7 @@ class _Listener(logging.Handler):
         self._progress(self._done, name)
 
 
-def _message(error: Any) -> str:
+def message_of(error: Any) -> str:
     """What our own code said, without Dagster's wrapping and without what a library said below it."""
     while error.cause is not None and (error.cls_name or "").startswith(("Dagster", "RetryRequested")):
         error = error.cause
@@ -75,13 +131,19 @@ def _message(error: Any) -> str:
 
 
 def run(
-    settings: Settings, config: Mapping[str, Any], progress: Callable[[int], Progress], *, everything: bool = False
+    settings: Settings,
+    config: Mapping[str, Any],
+    progress: Callable[[int], Progress],
+    *,
+    everything: bool = False,
+    vintages: Mapping[str, Sequence[str]] | None = None,
 ) -> Outcome:
     """Land, parse, define, score, judge and publish what is stale.
 
     Args:
         progress: given the number of steps, returns what is told of each step that ends.
         everything: take every step, stale or not.
+        vintages: by source, those to land; no other source is asked, and all else stays as it was landed.
 
     Raises:
         BusyError: another run is at work on this home.
@@ -90,12 +152,49 @@ def run(
     check_binding(settings)
     home = Home(settings)
     keep, days = retention(config)
-    with locked(home.root):
-        outcome = _Night(home, config, progress, everything=everything).run()
-        if outcome.succeeded:
-            for path in retire(home, keep, days):
-                _LOG.info("retired %s", path.name)
-        return outcome
+    try:
+        with locked(home.root):
+            warehouse.sweep(home)
+            sweep(home.root, without=frozenset({home.dagster.name}))
+            log = RunLog(home.root)
+            try:
+                outcome = _Night(home, config, progress, log, everything=everything, vintages=vintages).run()
+            except Exception as error:  # of Dagster's own storage, which lies in the home too
+                outcome = _hindered(home, error)
+            if outcome.succeeded:
+                for path in retire(home, keep, days):
+                    _LOG.info("retired %s", path.name)
+            _keep(home, log, outcome)
+            return outcome
+    except OSError as error:
+        return _hindered(home, error)
+
+
+def _hindered(home: Home, error: Exception) -> Outcome:
+    """The outcome of a run that could not write; any other error goes on its way."""
+    if (why := hindrance(error, home.root)) is None:
+        raise error
+    return Outcome(False, [f"the home {home.root.name!r} cannot be written, {why}"], [])
+
+
+def _keep(home: Home, log: RunLog, outcome: Outcome) -> None:
+    """Tell the log and `last_run.json` how a run ended."""
+    ended = present()
+    current = home.root / summary.CURRENT
+    told = {
+        "started_at": log.started_at,
+        "ended_at": ended,
+        "seconds": round((datetime.fromisoformat(ended) - datetime.fromisoformat(log.started_at)).total_seconds(), 1),
+        "succeeded": outcome.succeeded,
+        "taken": outcome.taken,
+        "unchanged": outcome.unchanged,
+        "failures": [asdict(one) for one in outcome.broken],
+        "warnings": outcome.warnings,
+        "published": current.resolve().name if current.exists() else None,
+        "log": log.path.name,
+    }
+    log.write(run="ended", **{name: told[name] for name in ("succeeded", "seconds", "unchanged", "published")})
+    write_last_run(home.root, told)
 
 
 def run_landed(settings: Settings) -> Outcome:
@@ -106,7 +205,7 @@ def run_landed(settings: Settings) -> Outcome:
     """
     home = Home(settings)
     with locked(home.root):
-        night = _Night(home, {}, lambda total: lambda done, step: None, everything=True)
+        night = _Night(home, {}, lambda total: lambda done, step: None, RunLog(home.root), everything=True)
         return night.run(landing=False)
 
 
@@ -114,16 +213,24 @@ class _Night:
     """One run of a home, wave by wave."""
 
     def __init__(
-        self, home: Home, config: Mapping[str, Any], progress: Callable[[int], Progress], *, everything: bool
+        self,
+        home: Home,
+        config: Mapping[str, Any],
+        progress: Callable[[int], Progress],
+        log: RunLog,
+        *,
+        everything: bool,
+        vintages: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._home, self._everything = home, everything
+        self._vintages = vintages or {}
+        self._sources = list(self._vintages or all_sources())
         self._steps = home.steps.all
-        total = len(self._steps) + len(all_sources())
-        self._listener = _Listener(total, progress(total))
+        self._listener = _Listener(home, log, progress(len(self._steps) + len(self._sources)))
 
         @dg.logger
         def console(_: dg.InitLoggerContext) -> logging.Logger:
-            logger = logging.Logger("headwaters.run", logging.INFO)  # noqa: LOG001 - Dagster owns it for one run
+            logger = logging.Logger("headwaters.run", logging.DEBUG)  # noqa: LOG001 - Dagster owns it for one run
             logger.addHandler(self._listener)
             return logger
 
@@ -136,27 +243,36 @@ class _Night:
     def run(self, *, landing: bool = True) -> Outcome:
         tags = {} if self._everything else {ONLY_NEWS: "true"}
         with open_instance(self._home) as instance:
+            bury(instance)
             if landing:
-                self._wave(instance, [landing_key(source) for source in all_sources()], tags)
+                asked = {f"{VINTAGES}{source}": ",".join(chosen) for source, chosen in self._vintages.items()}
+                self._wave(instance, [landing_key(source) for source in self._sources], tags | asked)
             for order in sorted({step.order for step in self._steps.values()}):
                 self._take(instance, [step for step in self._steps.values() if step.order == order], tags)
-        failures, warnings = _tell(self._events)
+            retire_runs(self._home, instance)
+        told, warnings = _tell(self._events)
+        for step, text in told.items():
+            if (why := hindrance(text, self._home.root)) is not None:
+                told[step] = f"{text} (the home {self._home.root.name!r} cannot be written, {why})"
+        failures = list(dict.fromkeys(told.values()))
         unread = [f"not read: {folder}" for folder in strangers(self._home.settings)]
         said = list(dict.fromkeys([*unread, *self._listener.warnings, *warnings]))
-        return Outcome(not failures, failures, said, self._taken, len(self._steps) - len(self._taken))
+        named = [named_failure(self._home, step, text) for step, text in told.items()]
+        return Outcome(not failures, failures, said, self._taken, len(self._steps) - len(self._taken), named)
 
     def _take(self, instance: dg.DagsterInstance, steps: Iterable[Step], tags: Mapping[str, str]) -> None:
         """Take the stale steps of one order, apart from those that read what has failed."""
         keys: list[dg.AssetKey] = []
         for step in steps:
-            if self._lost & set(step.reads):
+            if lost := self._lost & set(step.reads):
                 self._lost.update(step.makes)
+                self._listener.leave(step.id, WAITING, f"it reads {', '.join(sorted(lost)[:5])}, which failed")
                 continue
             why = "everything was asked for" if self._everything else self._home.steps.why_stale(step)
             if why is None:
-                self._listener.pass_by(step.id)
+                self._listener.leave(step.id, UNCHANGED, "what it reads, what is asked and its code are as they were")
                 continue
-            self._taken[step.id] = why
+            self._taken[step.id] = self._listener.why[step.id] = why
             keys += [asset_key(key) for key in step.makes] or [WAREHOUSE]
         if keys:
             self._wave(instance, keys, tags)
@@ -167,7 +283,7 @@ class _Night:
             raise_on_error=False,
             run_config={"loggers": {"console": {}}},
             asset_selection=keys,
-            tags=dict(tags),
+            tags={**tags, WAVE: "true"},
         )
         self._events += result.all_events
         for event in result.all_events:
@@ -186,14 +302,14 @@ class _Night:
             self._lost.add(f"{LANDING}{step_key.removeprefix(LANDING_OP)}")
 
 
-def _tell(events: Iterable[dg.DagsterEvent]) -> tuple[list[str], list[str]]:
-    """Failures and warnings of a run, each once: what broke, not what Dagster made of it."""
+def _tell(events: Iterable[dg.DagsterEvent]) -> tuple[dict[str, str], list[str]]:
+    """Failures of a run by step, and its warnings: what broke, not what Dagster made of it."""
     failures: dict[str, str] = {}
     tried: dict[str | None, str] = {}
     warnings = []
     for event in events:
         if event.event_type_value == "STEP_UP_FOR_RETRY":
-            tried[event.step_key] = _message(event.step_retry_data.error)
+            tried[event.step_key] = message_of(event.step_retry_data.error)
         elif event.event_type_value == "ASSET_CHECK_EVALUATION":
             evaluation = event.asset_check_evaluation_data
             text = redact(evaluation.description or "")
@@ -203,6 +319,6 @@ def _tell(events: Iterable[dg.DagsterEvent]) -> tuple[list[str], list[str]]:
                 warnings.append(text)
         elif event.is_step_failure:
             # A blocking check has told more already, and so has what was tried again and again.
-            said = tried.get(event.step_key) or _message(event.step_failure_data.error)
+            said = tried.get(event.step_key) or message_of(event.step_failure_data.error)
             failures.setdefault(event.step_key or "", said)
-    return list(dict.fromkeys(failures.values())), warnings
+    return failures, warnings

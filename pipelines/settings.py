@@ -73,13 +73,14 @@ def load_config(path: Path | None = None) -> dict[str, Any]:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path}: {error}") from None
-    unknown = (set(config) - {"nightly", "regions", "retention"}) | (
+    unknown = (set(config) - {"nightly", "regions", "retention", "alerts"}) | (
         set(config.get("nightly", {})) - {"input", "region", "home", "without", "tracts"}
         | set(config.get("retention", {})) - {"releases", "days"}
+        | set(config.get("alerts", {})) - {"urls", "nights", "runbook"}
     )
     if unknown:
         raise SettingsError(
-            f"{path}: nothing reads {', '.join(sorted(unknown))}; sections are [nightly], [retention] and "
+            f"{path}: nothing reads {', '.join(sorted(unknown))}; sections are [nightly], [retention], [alerts] and "
             "[regions.<id>]"
         )
     return config

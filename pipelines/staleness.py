@@ -35,6 +35,8 @@ LANDING = "landing:"
 """Before a source's id: the files that it has landed, which a step reads as it reads tables."""
 ONLY_NEWS = "headwaters/only-news"
 """Tag of a run that takes stale steps only: a landing without news makes nothing."""
+VINTAGES = "headwaters/vintages."
+"""Before a source's id: tag of a run that lands only these of its vintages, separated by commas."""
 
 
 @dataclass(frozen=True)

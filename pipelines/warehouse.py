@@ -25,6 +25,7 @@ from pipelines.catalogue import catalogue, unions
 from pipelines.files import sync_folder
 from pipelines.home import Home
 from pipelines.judging import explain, judge_stored, record, write_data_docs
+from pipelines.locking import locked
 from pipelines.settings import LIVE, SAMPLE, asked, bind, check_binding
 from quality.contract import Table
 from quality.gx import CheckResult, has_expectations
@@ -33,6 +34,7 @@ from quality.suppression import recoverable
 # The newest storage format that clients from DuckDB 1.1 on can read.
 STORAGE_VERSION = "v1.0.0"
 CURRENT = summary.CURRENT.name  # the atlas, which reads nothing else, says where the file is
+_NEXT = f".{CURRENT}.next"
 _FILE = re.compile(r"^headwaters-(\d{6})\.duckdb$")
 
 
@@ -210,11 +212,18 @@ def published_files(home: Home) -> dict[int, Path]:
 
 def point_to(home: Home, target: Path) -> None:
     """Make a published file the current one, in one step."""
-    temporary = home.published / f".{CURRENT}.{os.getpid()}"
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target.name)
-    temporary.replace(home.published / CURRENT)
-    sync_folder(home.published)
+    temporary = home.published / _NEXT
+    with locked(home.root):
+        temporary.unlink(missing_ok=True)  # what a killed run left behind
+        temporary.symlink_to(target.name)
+        temporary.replace(home.published / CURRENT)
+        sync_folder(home.published)
+
+
+def sweep(home: Home) -> None:
+    """Remove what a killed run left in the folder of published files; to be called with the home's lock held."""
+    for stray in (*home.published.glob(".staging-*"), *home.published.glob(f".{CURRENT}.*")):
+        stray.unlink()
 
 
 def publish(home: Home) -> Release:
@@ -227,23 +236,32 @@ def publish(home: Home) -> Release:
         SettingsError: the home is bound to another region or to the other kind of data.
         TableMissingError: a table was never materialized.
         PublishError: a contract is broken; the published file stays as it was.
+        BusyError: another process is at work on this home: two that publish would give out one number twice.
     """
+    with locked(home.root):
+        return _publish(home)
+
+
+def _publish(home: Home) -> Release:
     check_binding(home.settings)
     frames = {key: home.tables.read(key) for key in catalogue()}
     checks = _judge_again(home)
     _refuse_recoverable(frames)
     _trace(home, frames)
     home.published.mkdir(parents=True, exist_ok=True)
-    for stray in home.published.glob(".staging-*"):
-        stray.unlink()  # what a killed run left behind
+    sweep(home)
     number = max(published_files(home), default=0) + 1
     staging = home.published / f".staging-{number:06d}-{os.getpid()}.duckdb"
-    built = _build(home, staging, frames, checks, number)
-    with staging.open("rb") as stream:
-        os.fsync(stream.fileno())
-    staging.chmod(0o444)
     final = home.published / f"headwaters-{number:06d}.duckdb"
-    staging.rename(final)
+    try:
+        built = _build(home, staging, frames, checks, number)
+        with staging.open("rb") as stream:
+            os.fsync(stream.fileno())
+        staging.chmod(0o444)
+        staging.rename(final)
+    except BaseException:
+        sweep(home)  # on a full disk a half-built file would keep everything else from being written
+        raise
     bind(home.settings)
     point_to(home, final)
     return Release(number, final, built.n_tables, built.n_rows, built.n_absent, built.n_warnings)

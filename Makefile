@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: setup run ui test lint check bench lock clean
+.PHONY: setup run ui test soak lint check bench lock clean
 
 setup: .venv/.installed
 
@@ -21,6 +21,9 @@ ui: setup ## the Dagster UI on loopback
 
 test: setup ## all tests; those that need real files or Chromium say so where they skip
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: setup ## the fault campaign: hours; stop it at will, it goes on where it was
+	nice -n 15 $(BIN)/python -m tests.faults.campaign --kills 300 --full-disk 50 --races 50 --readers 50 --analysts 20 --resume data/soak.json --page docs/faults.md
 
 lint: setup ## style, types, who may import whom, and whether the definitions load
 	$(BIN)/ruff check .

@@ -87,16 +87,26 @@ def run(
         typer.Option(help="Do not ask this source: what was landed of it before stays; may be given several times."),
     ] = None,
     tracts: Annotated[bool, typer.Option("--tracts", help="Rank census tracts too, for conditions only.")] = False,
+    vintage: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE=VINTAGE,…",
+            help="Land these vintages of this source and ask nothing else; may be given several times.",
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--everything", help="Take every step, stale or not.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Ask every source for news, make anew what depends on it, publish; prints the ten areas of greatest priority."""
     settings = resolve(input, region, home, without or (), tracts=tracts)
+    from pipelines import running  # Dagster costs seconds: status and query do without it
+    from pipelines.backfill import parse_vintages
+
     try:
         configuration.check_binding(settings)
+        vintages = parse_vintages(settings, vintage or ())
     except configuration.SettingsError as error:
         raise fail(str(error), EXIT_USAGE) from None
-    from pipelines import running  # Dagster costs seconds: status and query do without it
     from pipelines.home import Home
 
     console = Console(stderr=True) if as_json else terminal()
@@ -116,7 +126,8 @@ def run(
             return lambda done, step: shown.update(task, completed=done, description=escape(step[:48].ljust(48)))
 
         try:
-            outcome = running.run(settings, configuration.load_config(), begin, everything=everything)
+            config = configuration.load_config()
+            outcome = running.run(settings, config, begin, everything=everything, vintages=vintages)
         except BusyError as error:
             raise fail(str(error), EXIT_FAILED) from None
     if not as_json:

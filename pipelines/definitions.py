@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.assets import build_assets
+from pipelines.backfill import build_backfill
 from pipelines.checks import build_checks
 from pipelines.home import Home
 from pipelines.redact import install
@@ -22,7 +23,7 @@ def build_defs(settings: Settings, config: Mapping[str, Any] | None = None) -> d
     return dg.Definitions(
         assets=build_assets(home),
         asset_checks=build_checks(home),
-        jobs=[night, build_everything()],
+        jobs=[night, build_everything(), build_backfill(settings)],
         schedules=[build_schedule(settings, config or {})],
         sensors=build_sensors(home, config or {}, night),
         executor=dg.in_process_executor,

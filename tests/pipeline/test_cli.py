@@ -45,7 +45,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[[running.Outcome], None]:
     """Let a run end as told: what a run does is tested elsewhere, here is what the command line makes of it."""
 
     def end(outcome: running.Outcome) -> None:
-        monkeypatch.setattr(running, "run", lambda settings, config, progress, everything: outcome)
+        monkeypatch.setattr(running, "run", lambda settings, config, progress, everything, vintages: outcome)
 
     return end
 

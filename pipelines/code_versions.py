@@ -6,6 +6,7 @@ depth; comments, docstrings and layout do not count. Data files that a module na
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,8 +18,12 @@ _DATA = (".yaml", ".csv", ".html", ".json")
 
 def _file(module: str) -> Path | None:
     """Where a module of the project lies; None for a name that is none."""
-    base = ROOT.joinpath(*module.split("."))
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.exists()), None)
+    package, *rest = module.split(".")
+    # A package may have folders elsewhere, of whoever adds a source without touching the project.
+    elsewhere = [Path(folder) for folder in getattr(sys.modules.get(package), "__path__", [])]
+    bases = [folder.joinpath(*rest) for folder in (ROOT / package, *elsewhere)]
+    files = (path for base in bases for path in (base.with_suffix(".py"), base / "__init__.py"))
+    return next((path for path in files if path.exists()), None)
 
 
 def _bare(tree: ast.Module) -> ast.Module:

@@ -179,7 +179,7 @@ def after_the_run_the_graph_is_green(page: Page, ui: Ui, picture: Picture) -> No
         page.locator(f"svg [data-tooltip={group}]").click()
         page.wait_for_url(re.compile(f"expanded=.*{group}"))
     page.reload()  # draws it whole again, with the groups open
-    for asset in ("census_saipe", "census_acs5", "census_acs5_county", "child_poverty_share"):
+    for asset in ("census_saipe", "census_acs5", "census_acs5_county"):
         node = page.locator("foreignObject [style*=accent-green]").filter(has_text=re.compile(f"^{asset}$"))
         expect(node).to_be_visible()
     picture(page, "asset-lineage")

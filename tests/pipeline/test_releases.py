@@ -48,14 +48,6 @@ def test_a_release_that_is_not_there_is_named_with_those_that_are(home: Home):
             attempt(home, 7)
 
 
-def test_a_release_is_built_again_cell_for_cell_elsewhere_and_with_other_threads(home: Home, tmp_path: Path):
-    found = reproduce(home, 1, tmp_path)
-    assert found.is_same_code
-    assert found.differences == []
-    assert found.n_tables > 80
-    assert found.n_rows > 10_000
-
-
 def test_a_cell_that_comes_out_otherwise_is_found(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The comparison can fail: a release of which one figure was changed by hand does not reproduce."""
     from pipelines import releases

@@ -15,7 +15,7 @@ from models.geography.counties import COUNTY_VINTAGE
 from models.indicators import acs, equivalents
 from models.indicators.assemble import AbsentPart, assemble
 from models.indicators.indicator import Indicator, all_indicators
-from models.indices.spec import IndexSpec, all_indices
+from models.indices.spec import IndexSpec, all_indices, leaf_members
 from models.indices.tables import index_tables
 from pipelines import ingest, plots
 from pipelines import staleness as steps
@@ -25,10 +25,10 @@ from pipelines.http import HttpFetcher
 from pipelines.inputs import open_input
 from pipelines.redact import redact
 from pipelines.settings import LIVE, check_binding
-from pipelines.staleness import COUNTIES, decision_reads, index_reads, indicator_reads, leaf_members
+from pipelines.staleness import COUNTIES, decision_reads, index_reads, indicator_reads
 from pipelines.warehouse import publish
 from quality.contract import Table
-from sources.registry import all_sources, core_tables
+from sources.registry import all_sources
 from sources.source import PassingError, Source, SourceError
 
 OWNERS = ["team:data"]
@@ -247,7 +247,7 @@ def counties_of(home: Home) -> pl.DataFrame:
 
 def _geography_asset(home: Home) -> dg.AssetsDefinition:
     tables = crosswalks.TABLES
-    deps = [asset_key(key) for key in dict.fromkeys((*crosswalks.INPUTS, COUNTIES))]
+    deps = [asset_key(key) for key in steps.GEOGRAPHY_READS]
 
     @dg.multi_asset(name="geography", specs=[_spec(table, deps, {"polars", "parquet"}) for table in tables])
     def divide() -> Iterator[dg.MaterializeResult]:
@@ -261,14 +261,9 @@ def _geography_asset(home: Home) -> dg.AssetsDefinition:
     return divide
 
 
-def _indicator_asset(home: Home, indicator: Indicator) -> dg.AssetsDefinition:
+def _indicator_asset(home: Home, indicator: Indicator, declared: Mapping[str, Table]) -> dg.AssetsDefinition:
     table = indicator.table
     reads = indicator_reads(indicator)
-    declared = {
-        **{key: table for key, (_, table) in core_tables().items()},
-        crosswalks.ACS_AREA.key: crosswalks.ACS_AREA,
-        crosswalks.CROSSWALK.key: crosswalks.CROSSWALK,
-    }
     figures = [
         (key, column.name)
         for key in indicator.tables
@@ -322,7 +317,7 @@ def _risk_assets(home: Home, spec: IndexSpec) -> dg.AssetsDefinition:
     tables = index_tables(spec)
     scores, *others = tables
     read, needed = index_reads(spec)
-    values = [(f"indicator.{leaf}", "value") for leaf in leaf_members(spec, all_indices())]
+    values = [(f"indicator.{member.id}", "value") for member, _ in leaf_members(spec, all_indices())]
     deps = [asset_key(key) for key in needed]
     specs = [
         _spec(scores, deps, {"polars", "numpy"}, {"score": values, "rank": values, "percentile": values}),
@@ -428,11 +423,12 @@ def _warehouse_asset(home: Home) -> dg.AssetsDefinition:
 
 def build_assets(home: Home) -> list[dg.AssetsDefinition]:
     """All assets of a home."""
+    declared = catalogue()
     return [
         *(_landing_asset(home, source) for source in all_sources().values()),
         *(_core_assets(home, source) for source in all_sources().values()),
         _geography_asset(home),
-        *(_indicator_asset(home, indicator) for indicator in all_indicators().values()),
+        *(_indicator_asset(home, indicator, declared) for indicator in all_indicators().values()),
         *(_risk_assets(home, spec) for spec in all_indices().values()),
         *(_decision_asset(home, decision) for decision in all_decisions().values()),
         _warehouse_asset(home),

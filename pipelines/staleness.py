@@ -17,7 +17,7 @@ from models.decisions.decision import Decision, all_decisions
 from models.geography import places
 from models.geography import published as crosswalks
 from models.indicators.indicator import Indicator, all_indicators
-from models.indices.spec import COMPARISON, IndexSpec, all_indices
+from models.indices.spec import COMPARISON, IndexSpec, all_indices, leaf_members
 from models.indices.tables import index_tables
 from pipelines import code_versions as code
 from pipelines.catalogue import catalogue, parts_of, scope_of
@@ -60,19 +60,15 @@ class Step:
     order: int
 
 
-def leaf_members(spec: IndexSpec, specs: Mapping[str, IndexSpec]) -> list[str]:
-    """Ids of all indicators under an index, at any depth."""
-    leaves: list[str] = []
-    for member in spec.members:
-        leaves += leaf_members(specs[member.id], specs) if member.is_index else [member.id]
-    return leaves
-
-
 def index_reads(spec: IndexSpec) -> tuple[list[str], list[str]]:
     """Indicators that an index is made of, with the one it is compared with; and all tables that it reads."""
-    leaves = list(dict.fromkeys((*leaf_members(spec, all_indices()), COMPARISON)))
+    leaves = list(dict.fromkeys((*(member.id for member, _ in leaf_members(spec, all_indices())), COMPARISON)))
     tables = (*(f"indicator.{leaf}" for leaf in leaves), COUNTIES, crosswalks.CROSSWALK.key, *places.LISTS.values())
     return leaves, list(dict.fromkeys(tables))
+
+
+GEOGRAPHY_READS = tuple(dict.fromkeys((*crosswalks.INPUTS, COUNTIES)))
+"""Tables that crosswalks and the areas made of counties are built from."""
 
 
 def indicator_reads(indicator: Indicator) -> list[str]:
@@ -126,8 +122,7 @@ class Steps:
 
     def _geography(self) -> Step:
         makes = tuple(table.key for table in crosswalks.TABLES)
-        reads = tuple(dict.fromkeys((*crosswalks.INPUTS, COUNTIES)))
-        return Step("geography", makes, reads, code.of_modules(["models.geography.published"]), "", 2)
+        return Step("geography", makes, GEOGRAPHY_READS, code.of_modules(["models.geography.published"]), "", 2)
 
     def _indicator(self, one: Indicator) -> Step:
         version = code.of_function(one.compute.__module__, one.compute.__name__)

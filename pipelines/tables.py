@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
@@ -18,6 +19,13 @@ _ABSENT = "headwaters.absent"
 
 class TableMissingError(Exception):
     """A table that a step reads has not been materialized in this home."""
+
+
+@lru_cache(maxsize=1024)
+def _checksum(path: Path, inode: int, changed: int, size: int) -> str:
+    """SHA-256 of a file as it was at this moment: the same table is asked for by every step that reads it."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -75,8 +83,9 @@ class TableStore:
         Raises:
             TableMissingError: the table was never written in this home.
         """
-        with self._existing(key).open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        path = self._existing(key)
+        found = path.stat()
+        return _checksum(path, found.st_ino, found.st_mtime_ns, found.st_size)
 
     def has(self, key: str) -> bool:
         """Whether the table was ever written in this home."""

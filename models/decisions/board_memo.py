@@ -13,7 +13,7 @@ from models.decisions.decision import Decision, Found, Inputs, Place
 from models.decisions.wording import about, chance, listed, rounded
 from models.indicators.assemble import AbsentPart
 from models.indicators.indicator import all_indicators
-from models.indices.spec import all_indices
+from models.indices.spec import all_indices, leaf_members
 from models.indices.tables import RANK
 from quality.columns import GEO_NAME, geo_id, geo_level
 from quality.contract import Column, Table
@@ -100,8 +100,7 @@ Row = dict[str, Any]
 
 def leaves(index_id: str = INDEX) -> list[str]:
     """The indicators of an index, through the indices that it is made of."""
-    members = all_indices()[index_id].members
-    return [leaf for member in members for leaf in (leaves(member.id) if member.is_index else [member.id])]
+    return [member.id for member, _ in leaf_members(all_indices()[index_id], all_indices())]
 
 
 def title_of(indicator_id: str) -> str:

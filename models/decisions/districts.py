@@ -7,9 +7,10 @@ with their hosts; none of them is ranked, and the poverty of residents is not th
 import polars as pl
 
 from models.decisions.decision import Decision, Found, Inputs, Place
-from models.decisions.schools import ENROLMENT, enrolled, newest
+from models.decisions.schools import ENROLMENT, enrolled
 from models.geography.layers import LAYERS
 from models.geography.published import CROSSWALK
+from models.geography.sizes import newest
 from models.indicators.assemble import AbsentPart
 from quality.columns import geo_id, geo_level, measured
 from quality.contract import Column, Table

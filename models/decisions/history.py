@@ -26,8 +26,8 @@ from models.engine.tree import Node, TreeError, judge
 from models.geography.counties import national
 from models.indicators.assemble import AbsentPart
 from models.indicators.indicator import Indicator, all_indicators
-from models.indices.compare import leaf_members, newest_period
-from models.indices.spec import IndexSpec, MemberSpec, all_indices, full_tree
+from models.indices.compare import newest_period
+from models.indices.spec import IndexSpec, MemberSpec, all_indices, full_tree, leaf_members
 from models.indices.tables import SCORE, WHAT_IT_IS
 from models.limits import NON_USES
 from quality.columns import GEO_NAME, geo_id, geo_level

@@ -83,21 +83,21 @@ def _column(frame: pl.DataFrame, figure: str, cell: str) -> str:
     return f"{figure}_{cell}"
 
 
-def _sum(cells: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
+def summed(cells: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
     """Estimate and margin of a sum of cells; null as soon as one is."""
     estimates = [pl.col(f"estimate_{cell}") for cell in cells]
     return total(estimates), sum_moe(estimates, [pl.col(f"moe_{cell}") for cell in cells])
 
 
 def _count(frame: pl.DataFrame, long: pl.DataFrame, population: Population) -> pl.DataFrame:
-    x, moe_x = _sum(population.top)
+    x, moe_x = summed(population.top)
     used = [*population.top, *(population.bottom if _holds(frame, population.bottom) else [])]
     files = long.filter(pl.col("cell").is_in(used))["snapshot_sha256"].str.split(",").explode().unique().sort()
     nothing = pl.lit(None, dtype=pl.Float64)
     universe, rate, half_rate = nothing, nothing, nothing
     note: pl.Expr = pl.lit(None, dtype=pl.String)
     if population.bottom and _holds(frame, population.bottom):
-        y, moe_y = _sum(population.bottom)
+        y, moe_y = summed(population.bottom)
         universe, rate = y, pl.when(y > 0).then(x / y)
         half_rate = Z90 * standard_error(proportion_moe(x, y, moe_x, moe_y))
     elif population.bottom:

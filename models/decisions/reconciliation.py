@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from models.decisions.decision import Decision, Found, Inputs, Place
+from models.decisions.population_acs import summed
 from models.decisions.thresholds import tolerances
-from models.engine.margins import proportion_moe, sum_moe
+from models.engine.margins import proportion_moe
 from models.geography.published import CROSSWALK
 from models.indicators.assemble import AbsentPart
 from quality.columns import geo_id, geo_level
@@ -169,11 +170,7 @@ def _acs_share(inputs: Inputs, top: Sequence[str], rest: Sequence[str], measure:
     is_total = len(rest) == 1
     bottom = rest if is_total else [*top, *rest]
 
-    def total(cells: Sequence[str]) -> tuple[pl.Expr, pl.Expr]:
-        estimates, moes = ([pl.col(f"{kind}_{cell}") for cell in cells] for kind in ("estimate", "moe"))
-        return pl.sum_horizontal(estimates, ignore_nulls=False), sum_moe(estimates, moes)
-
-    (n, n_moe), (d, d_moe) = total(top), total(bottom)
+    (n, n_moe), (d, d_moe) = summed(top), summed(bottom)
     share = wide.with_columns(n=n, d=d, n_moe=n_moe, d_moe=d_moe).with_columns(
         figure=pl.when(pl.col("d") > 0).then(pl.col("n") / pl.col("d")),
         half=proportion_moe(pl.col("n"), pl.col("d"), pl.col("n_moe"), pl.col("d_moe")),

@@ -6,6 +6,7 @@ A school inherits the rank of the county where it stands, not a score of its own
 import polars as pl
 
 from models.decisions.decision import Decision, Found, Inputs, Place
+from models.geography.sizes import newest
 from models.indicators.assemble import AbsentPart
 from quality.columns import GEO_NAME, geo_id, measured
 from quality.contract import Column, Table
@@ -81,11 +82,6 @@ def is_middle_or_high() -> pl.Expr:
     """Whether a school is a middle or high school, or teaches grade 7 as the schools of small districts do."""
     by_level = pl.col("school_level").is_in([MIDDLE, HIGH])
     return (by_level | pl.col("highest_grade").is_between(FIRST_MIDDLE_GRADE, LAST_GRADE)).fill_null(False)
-
-
-def newest(frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the newest vintage."""
-    return frame.filter(pl.col("vintage") == pl.col("vintage").max())
 
 
 def enrolled(enrolment: pl.DataFrame) -> pl.DataFrame:

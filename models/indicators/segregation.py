@@ -6,6 +6,8 @@ Counts are of people in households (B11002A, B11002B): those of
 the decennial census include prisoners, whose tract then looks segregated.
 """
 
+from collections.abc import Callable
+
 import polars as pl
 
 from models.engine.defaults import SEED
@@ -79,6 +81,14 @@ def _rows(measured: pl.DataFrame, tracts: pl.DataFrame, value: str, se: str | No
     )
 
 
+def _each_vintage(
+    tables: Inputs, cells: tuple[str, ...], measure: Callable[[pl.DataFrame], pl.DataFrame], value: str, se: str | None
+) -> pl.DataFrame:
+    """Rows as `FRAME` declares of what is measured county by county over the tracts of each vintage."""
+    vintages = by_tract(tables[TRACTS], cells).partition_by("vintage", maintain_order=True)
+    return pl.concat([_rows(measure(tracts), tracts, value, se) for tracts in vintages])
+
+
 @indicator(
     id="segregation_theil_share",
     title="Segregation of Black and White residents",
@@ -101,9 +111,8 @@ def segregation_theil_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """The error is the spread of H over redraws of the counts with their margins."""
     from models.engine.segregation import corrected_theil_h
 
-    frames = []
-    for _, tracts in by_tract(tables[TRACTS], (BLACK, WHITE)).group_by("vintage", maintain_order=True):
-        measured = corrected_theil_h(
+    def measure(tracts: pl.DataFrame) -> pl.DataFrame:
+        return corrected_theil_h(
             tracts,
             area="county",
             unit="tract",
@@ -112,8 +121,8 @@ def segregation_theil_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
             seed=SEED,
             n_draws=N_DRAWS,
         )
-        frames.append(_rows(measured, tracts, "theil_h_corrected", "standard_error"))
-    return pl.concat(frames)
+
+    return _each_vintage(tables, (BLACK, WHITE), measure, "theil_h_corrected", "standard_error")
 
 
 @indicator(
@@ -137,9 +146,8 @@ def dissimilarity_black_white_share(tables: Inputs, this: Indicator) -> pl.DataF
     """The one measure that no group's share as such moves; its error is the spread over redraws of the counts."""
     from models.engine.segregation import corrected_dissimilarity
 
-    frames = []
-    for _, tracts in by_tract(tables[TRACTS], (BLACK, WHITE)).group_by("vintage", maintain_order=True):
-        measured = corrected_dissimilarity(
+    def measure(tracts: pl.DataFrame) -> pl.DataFrame:
+        return corrected_dissimilarity(
             tracts,
             area="county",
             unit="tract",
@@ -150,8 +158,8 @@ def dissimilarity_black_white_share(tables: Inputs, this: Indicator) -> pl.DataF
             seed=SEED,
             n_draws=N_DRAWS_OF_ERROR,
         )
-        frames.append(_rows(measured, tracts, "dissimilarity_corrected", "standard_error"))
-    return pl.concat(frames)
+
+    return _each_vintage(tables, (BLACK, WHITE), measure, "dissimilarity_corrected", "standard_error")
 
 
 @indicator(
@@ -174,11 +182,11 @@ def black_isolation_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
     """Isolation xPx; under the limits of the corrected measures, because it is inflated where they are not given."""
     from models.engine.segregation import MIN_MEMBERS, MIN_UNITS, isolation
 
-    frames = []
     group, total = pl.col(f"{BLACK}_e"), pl.col(f"{EVERYBODY}_e")
-    for _, tracts in by_tract(tables[TRACTS], (BLACK, EVERYBODY)).group_by("vintage", maintain_order=True):
+
+    def measure(tracts: pl.DataFrame) -> pl.DataFrame:
         # A sampled total can fall short of one of its parts.
-        measured = (
+        return (
             tracts.group_by("county")
             .agg(isolation=isolation(group, pl.max_horizontal(group, total)), members=group.sum(), n=(total > 0).sum())
             .with_columns(
@@ -190,8 +198,8 @@ def black_isolation_share(tables: Inputs, this: Indicator) -> pl.DataFrame:
             .with_columns(isolation=pl.when(pl.col("reason").is_null()).then("isolation"))
             .sort("county")
         )
-        frames.append(_rows(measured, tracts, "isolation", None))
-    return pl.concat(frames)
+
+    return _each_vintage(tables, (BLACK, EVERYBODY), measure, "isolation", None)
 
 
 def _cells(table: str, first: int, last: int) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from models.engine.tree import Node
 from models.geography.counties import national
-from models.indices.spec import IndexSpec, MemberSpec, full_tree, in_order, read_index
+from models.indices.spec import IndexSpec, full_tree, in_order, leaf_members, read_index
 from models.indices.yaml_lines import DeclarationError, Entry, read
 from models.limits import NON_USES
 
@@ -110,14 +110,6 @@ def newest_period(known: Iterable[str], reference_year: int, max_age_years: int)
     """The newest of the periods with a value that is neither after the reference year nor too old; see `members`."""
     fresh = [period for period in known if reference_year - max_age_years <= int(period) <= reference_year]
     return max(fresh, default=None)
-
-
-def leaf_members(spec: IndexSpec, specs: Mapping[str, IndexSpec]) -> list[tuple[MemberSpec, int]]:
-    """All indicators under an index with the reference year of the index that names them."""
-    found: list[tuple[MemberSpec, int]] = []
-    for member in spec.members:
-        found += leaf_members(specs[member.id], specs) if member.is_index else [(member, spec.reference_year)]
-    return found
 
 
 class Data:

@@ -189,6 +189,14 @@ def read_index(entry: Any, where: str) -> IndexSpec:
     )
 
 
+def leaf_members(spec: IndexSpec, specs: Mapping[str, IndexSpec]) -> list[tuple[MemberSpec, int]]:
+    """All indicators under an index with the reference year of the index that names them."""
+    found: list[tuple[MemberSpec, int]] = []
+    for member in spec.members:
+        found += leaf_members(specs[member.id], specs) if member.is_index else [(member, spec.reference_year)]
+    return found
+
+
 def full_tree(spec: IndexSpec, specs: Mapping[str, IndexSpec], directions: Mapping[str, int]) -> Node:
     """The tree of an index down to the indicators.
 

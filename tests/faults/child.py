@@ -25,13 +25,14 @@ from models.indices import assess as assessing
 from models.indices import spec as indices
 from models.indices.spec import all_indices
 from pipelines import assets, code_versions, ingest, running, warehouse
+from pipelines.catalogue import catalogue
 from pipelines.home import Home
 from pipelines.inputs import DirectoryInput
 from pipelines.landing import Landing
 from pipelines.locking import BusyError
 from pipelines.settings import resolve
 from quality import gx
-from sources.registry import all_sources, core_tables
+from sources.registry import all_sources
 
 SOURCES = ("acf_cwo", "census_saipe")
 INDICATORS = ("child_poverty_share", "no_vehicle_share")
@@ -73,8 +74,8 @@ class Order:
 
 def slim(files: Path) -> None:
     """Cut the registries of this process down, and take the input from a directory."""
-    whole = core_tables()
-    assets.core_tables = lambda: whole
+    whole = catalogue()
+    assets.catalogue = lambda: whole  # an indicator that is kept looks up tables of sources that are cut
     assets.open_input = lambda settings, fetcher: DirectoryInput(files)
     registries: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         (all_sources(), SOURCES), (all_indicators(), INDICATORS), (all_indices(), (INDEX,)), (all_decisions(), ()),

@@ -38,6 +38,8 @@ LANDING_OP = "landing__"
 """Before a source's id: the name of its landing step."""
 RETRY_DELAY = 30
 """Seconds before a publisher is asked again: servers fail for minutes, and the fetcher itself retries for seconds."""
+PUBLISHERS = "publishers"
+"""Dagster's pool of the steps that ask publishers."""
 _PREVIEW_ROWS = 5
 _RANKED = ("geo_id", "geo_name", "score", "rank", "rank_p05", "rank_p95", "p_top_10", "coverage", "quality")
 _COLUMN_TYPES = {
@@ -177,6 +179,11 @@ def landing_retries(home: Home) -> dg.RetryPolicy | None:
     return dg.RetryPolicy(max_retries=2, delay=RETRY_DELAY) if home.settings.input == LIVE else None
 
 
+def landing_pool(home: Home) -> str | None:
+    """The pool in which publishers are asked: how hard a host is asked is known to one process only."""
+    return PUBLISHERS if home.settings.input == LIVE else None
+
+
 def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
     @dg.asset(
         key=landing_key(source.id),
@@ -195,6 +202,7 @@ def _landing_asset(home: Home, source: Source) -> dg.AssetsDefinition:
             "vintages": ", ".join(source.vintage_ids),
         },
         retry_policy=landing_retries(home),
+        pool=landing_pool(home),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(days=source.cadence_days)),
     )
     def land(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:

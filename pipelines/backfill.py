@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.assets import land_source, landed_metadata, landing_key, landing_retries
+from pipelines.assets import land_source, landed_metadata, landing_key, landing_pool, landing_retries
 from pipelines.home import Home
 from pipelines.inputs import fetched_vintages
 from pipelines.locking import BusyError, locked
@@ -105,6 +105,7 @@ def build_backfill(settings: Settings) -> dg.JobDefinition:
     @dg.op(
         description="Land one vintage of one source; all other vintages stay as they were landed.",
         retry_policy=landing_retries(home),
+        pool=landing_pool(home),
     )
     def vintage(context: dg.OpExecutionContext) -> None:
         context.log_event(land_vintage(home, context.partition_key))

@@ -12,7 +12,7 @@ from models.decisions.decision import all_decisions
 from models.indicators.indicator import all_indicators
 from models.indices.spec import all_indices
 from models.indices.tables import UNIONS
-from pipelines.assets import WAREHOUSE, asset_key, landing_key
+from pipelines.assets import LANDING_OP, PUBLISHERS, WAREHOUSE, asset_key, landing_key
 from pipelines.catalogue import catalogue
 from pipelines.definitions import build_defs
 from pipelines.home import Home
@@ -50,6 +50,14 @@ def checks(definitions: dg.Definitions) -> dict[tuple[dg.AssetKey, str], dg.Asse
 def test_the_definitions_load_and_write_nothing(definitions: dg.Definitions, home: Path):
     dg.Definitions.validate_loadable(definitions)
     assert not home.exists()
+
+
+@pytest.mark.parametrize(("input", "pools"), [("sample", {None}), ("live", {PUBLISHERS})])
+def test_publishers_are_asked_in_one_pool_and_files_on_this_machine_in_none(home: Path, input: str, pools: set):
+    made = build_defs(resolve(input, "97" if input == "live" else None, home, {})).assets or ()
+    landing = [one for one in made if isinstance(one, dg.AssetsDefinition) and one.op.name.startswith(LANDING_OP)]
+    assert len(landing) == len(all_sources())
+    assert {one.op.pool for one in landing} == pools
 
 
 def test_there_is_an_asset_for_every_table_landing_and_the_warehouse_and_no_other(

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from atlas import summary
 from pipelines import run_log
 from pipelines.alerts import last_good_night
+from pipelines.assets import PUBLISHERS
 from pipelines.cli import app
 from pipelines.definitions import build_defs
 from pipelines.home import Home
@@ -110,8 +111,13 @@ def test_waves_of_a_process_that_was_killed_are_marked_as_failed_and_others_are_
         dead = instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED, tags={WAVE: "true"})
         other = instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED)
         ended = empty.execute_in_process(instance=instance, tags={WAVE: "true"})
+        slots = instance.event_log_storage
+        slots.set_concurrency_slots(PUBLISHERS, 1)
+        assert slots.claim_concurrency_slot(PUBLISHERS, dead.run_id, "landing").is_claimed
+        assert not slots.claim_concurrency_slot(PUBLISHERS, other.run_id, "landing").is_claimed
         assert bury(instance) == [dead.run_id]
         assert bury(instance) == []
+        assert slots.claim_concurrency_slot(PUBLISHERS, other.run_id, "landing").is_claimed
         status = {one.run_id: one.status.name for one in instance.get_runs()}
     assert status == {dead.run_id: "FAILURE", other.run_id: "STARTED", ended.run_id: "SUCCESS"}
 

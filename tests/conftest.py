@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,11 @@ def publish_once(tmp_path_factory: pytest.TempPathFactory, name: str, input: str
             assert outcome.succeeded, outcome.failures
             (home / "done").write_text("\n".join(outcome.warnings), encoding="utf-8")
     return home
+
+
+def copy_home(home: Path, to: Path) -> Path:
+    """A copy of a published home, to write into; what Dagster remembers of it is left behind."""
+    return shutil.copytree(home, to, symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
 
 
 @pytest.fixture(scope="session")

@@ -41,9 +41,9 @@ def reader(wire: Connection, current: Path, how: str, every: int, running_: Any,
 
     Who reads but one table of `every` at a time is polite as well, and lets everybody else go first.
 
-    Sends, at the end, the number of reads, the releases seen and what went wrong.
+    Sends, at the end, the number of reads, the releases in the order in which they were seen and what went wrong.
     """
-    reads, seen, wrong = 0, set(), []
+    reads, seen, wrong = 0, [], []
     if every > 1:
         os.nice(15)
     kept = duckdb.connect(str(current), read_only=True) if how == "keeps" else None
@@ -59,12 +59,13 @@ def reader(wire: Connection, current: Path, how: str, every: int, running_: Any,
                     found, release = torn(connection, every, reads), release_of(connection)
             wrong += found
             reads += 1
-            seen.add(release)
+            if seen[-1:] != [release]:
+                seen.append(release)
         except Exception as error:
             wrong.append(f"{type(error).__name__}: {error}"[:500])
         if len(wrong) > 20:
             break
-    wire.send((reads, sorted(seen), wrong))
+    wire.send((reads, seen, wrong))
     os._exit(0)
 
 

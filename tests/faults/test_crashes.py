@@ -20,6 +20,7 @@ from pipelines.releases import ReleaseError, rollback
 from pipelines.running import run
 from pipelines.settings import resolve
 from pipelines.warehouse import published_files
+from tests.conftest import copy_home
 from tests.faults.child import SWAP
 from tests.faults.invariants import BrokenError, strays
 from tests.faults.trials import Bench, fill_once, kill_once, race_once
@@ -73,10 +74,9 @@ def test_a_torn_release_would_be_noticed(bench: Bench):
 @pytest.fixture
 def read_only(sample_home: Path, tmp_path: Path) -> Iterator[Path]:
     """A home that nobody can write to: root is not stopped by modes, but by a file system mounted for reading."""
-    import shutil
 
     home = tmp_path / "home"
-    shutil.copytree(sample_home, home, symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
+    copy_home(sample_home, home)
     if os.geteuid() != 0:
         home.chmod(0o555)
         yield home

@@ -25,6 +25,7 @@ from pipelines.warehouse import checksum_sql
 from sources import simulated
 from sources.registry import all_sources
 from sources.source import ParseError, RawFile
+from tests.conftest import copy_home
 from tests.editing import Sheet, sheets_of, write_workbook
 
 REGION = "97"  # by FIPS code: a directory is bound to no region of ours
@@ -94,7 +95,7 @@ class Today:
 @pytest.fixture
 def today(yesterday: Yesterday, tmp_path: Path) -> Iterator[Today]:
     shutil.copytree(yesterday.files, tmp_path / "files")
-    shutil.copytree(yesterday.home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
+    copy_home(yesterday.home, tmp_path / "home")
     here = Today(resolve(str(tmp_path / "files"), REGION, tmp_path / "home", {}), tmp_path / "files")
     before = here.published()
     yield here

@@ -18,6 +18,7 @@ from pipelines.definitions import build_defs
 from pipelines.running import run
 from pipelines.settings import resolve
 from sources import registry, simulated
+from tests.conftest import copy_home
 
 FOLDER = '''"""Libraries by county: opening hours, as a state might publish them."""
 
@@ -103,8 +104,8 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         sys.modules.pop(name, None)
 
 
-def test_one_folder_and_one_fixture_bring_everything_else(toy: None, tmp_path: Path):
-    settings = resolve("sample", home=tmp_path / "home", config={})
+def test_one_folder_and_one_fixture_bring_everything_else(toy: None, sample_home: Path, tmp_path: Path):
+    settings = resolve("sample", home=copy_home(sample_home, tmp_path / "home"), config={})
     key = "core.toy_libraries_county"
     definitions = build_defs(settings)
     specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs()}
@@ -117,6 +118,8 @@ def test_one_folder_and_one_fixture_bring_everything_else(toy: None, tmp_path: P
     outcome = run(settings, {}, lambda total: lambda done, step: None)
 
     assert outcome.succeeded, outcome.failures
+    assert {"core_toy_libraries", "warehouse"} <= set(outcome.taken)
+    assert not [step for step in outcome.taken if step.startswith(("indicator_", "risk_"))], "nothing reads it yet"
     with duckdb.connect(str((tmp_path / "home" / summary.CURRENT).resolve()), read_only=True) as reader:
 
         def rows(sql: str) -> list[tuple]:

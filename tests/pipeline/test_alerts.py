@@ -30,6 +30,7 @@ from quality.contract import Table
 from quality.gx import CheckResult
 from sources.registry import all_sources
 from sources.source import Source, SourceError
+from tests.conftest import copy_home
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -39,8 +40,7 @@ RUNBOOK = Path(__file__).parents[2] / "docs" / "operations.md"
 
 @pytest.fixture
 def home(tmp_path: Path, sample_home: Path) -> Home:
-    shutil.copytree(sample_home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
-    return Home(resolve("sample", None, tmp_path / "home", {}))
+    return Home(resolve("sample", None, copy_home(sample_home, tmp_path / "home"), {}))
 
 
 class Webhook:

@@ -25,6 +25,7 @@ from pipelines.settings import Settings, SettingsError, resolve
 from sources import simulated
 from sources.registry import all_sources
 from sources.source import Fetched
+from tests.conftest import copy_home
 from tests.editing import Rows, edit
 
 ROOT = Path(__file__).parents[2]
@@ -37,8 +38,7 @@ BACKFILLED = {
 
 @pytest.fixture
 def home(tmp_path: Path, sample_home: Path) -> Home:
-    shutil.copytree(sample_home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
-    return Home(resolve("sample", None, tmp_path / "home", {}))
+    return Home(resolve("sample", None, copy_home(sample_home, tmp_path / "home"), {}))
 
 
 def night(home: Home, **kwargs: Any) -> Outcome:

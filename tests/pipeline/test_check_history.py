@@ -1,6 +1,5 @@
 """Each rule's history: what a release said of it stays readable in the releases after it, the last thirty at most."""
 
-import shutil
 from pathlib import Path
 
 import duckdb
@@ -13,6 +12,7 @@ from pipelines.home import Home
 from pipelines.settings import resolve
 from pipelines.warehouse import publish
 from quality.gx import CheckResult
+from tests.conftest import copy_home
 
 
 def result(rule: str, passed: bool, observed: str = "", column: str | None = None) -> CheckResult:
@@ -47,7 +47,7 @@ def test_a_number_that_is_given_again_replaces_what_was_told_under_it():
 @pytest.fixture
 def home(sample_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A copy of the sample's home whose tables are judged by two rules only."""
-    shutil.copytree(sample_home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
+    copy_home(sample_home, tmp_path / "home")
     monkeypatch.setattr(warehouse, "_judge_again", lambda home: [result("a", False, "1 row"), result("b", True)])
     return Home(resolve("sample", None, tmp_path / "home", {}))
 

@@ -1,6 +1,5 @@
 """A night without news makes nothing; a change makes anew what depends on it, and nothing else."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from pipelines.running import Outcome, run
 from pipelines.settings import resolve
 from pipelines.warehouse import published_files
 from sources.simulated import all_files
+from tests.conftest import copy_home
 
 Night = Callable[[], Outcome]
 
@@ -26,8 +26,7 @@ Night = Callable[[], Outcome]
 @pytest.fixture
 def here(tmp_path: Path, sample_home: Path) -> Path:
     """A copy of the published sample's home."""
-    shutil.copytree(sample_home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
-    return tmp_path / "home"
+    return copy_home(sample_home, tmp_path / "home")
 
 
 def night(home: Path, **kwargs: bool) -> Outcome:

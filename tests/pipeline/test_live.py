@@ -1,7 +1,6 @@
 """A live run against the loopback publisher: the same tables as a directory, and nothing fetched twice."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pipelines.running import run
 from pipelines.settings import SettingsError, resolve
 from sources.registry import all_sources
 from sources.source import SourceError
+from tests.conftest import copy_home
 from tests.publisher import KEY, Publisher, simulated_files
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
@@ -55,7 +55,7 @@ def test_every_live_source_brings_rows(live_home: Path):
 def test_a_second_run_transfers_no_body_that_has_not_changed(
     live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    shutil.copytree(live_home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
+    copy_home(live_home, tmp_path / "home")
     settings = resolve("live", "97", tmp_path / "home", {})
     before = {key: Home(settings).tables.sha256(key) for key in catalogue()}
     with Publisher() as publisher:
@@ -90,7 +90,7 @@ def test_without_a_key_counties_come_from_the_summary_files(
 def test_a_body_that_was_damaged_is_fetched_again_although_the_publisher_says_that_nothing_has_changed(
     live_home: Path, tmp_path: Path
 ):
-    shutil.copytree(live_home, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("dagster"))
+    copy_home(live_home, tmp_path / "home")
     home, source = Home(resolve("live", "97", tmp_path / "home", {})), all_sources()["coc_county"]
     good = home.tables.read("core.coc_county_crosswalk")
 
@@ -111,7 +111,7 @@ def test_a_body_that_was_damaged_is_fetched_again_although_the_publisher_says_th
 def test_a_source_that_a_run_does_without_keeps_what_was_landed_before(
     live_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    shutil.copytree(live_home, tmp_path / "home", symlinks=True, ignore=shutil.ignore_patterns("dagster"))
+    copy_home(live_home, tmp_path / "home")
     home = Home(resolve("live", "97", tmp_path / "home", {}, without=["cdc_svi"]))
     fresh = Home(resolve("live", "97", tmp_path / "fresh", {}, without=["cdc_svi"]))
     before = home.tables.read("core.cdc_svi_county")

@@ -21,6 +21,7 @@ from pipelines.home import Home
 from pipelines.instance import WAVE, open_instance
 from pipelines.schedules import JOB
 from pipelines.settings import resolve
+from tests.conftest import copy_home
 
 pytest.importorskip("dagster_postgres", reason='dagster-postgres is not installed: pip install -e ".[postgres]"')
 
@@ -101,7 +102,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def home(tmp_path: Path, sample_home: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Home:
-    shutil.copytree(sample_home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
+    copy_home(sample_home, tmp_path / "home")
     (tmp_path / "home" / "dagster").mkdir()
     shutil.copyfile(ROOT / "docs" / "deploy" / "dagster-postgres.yaml", tmp_path / "home" / "dagster" / "dagster.yaml")
     monkeypatch.setenv(VARIABLE, server.url)

@@ -1,12 +1,7 @@
 """Publishing swaps one read-only file whole; readers are never refused nor waited for, and can prove their answers."""
 
-import json
-import shutil
 import stat
 import struct
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +19,8 @@ from pipelines.releases import retire
 from pipelines.settings import KEEP, resolve
 from pipelines.warehouse import PublishError, checksum_sql, publish
 from quality.contract import ContractError
+from tests.conftest import copy_home
+from tests.faults.trials import Readers
 
 CHANGED = "core.acf_afcars_state"
 META = [table.key for table in meta.STATIC]
@@ -31,8 +28,7 @@ VIEWS = [VALUES.key, *(union.key for union in UNIONS)]
 
 
 def copy_of(sample_home: Path, target: Path) -> Home:
-    shutil.copytree(sample_home, target, symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
-    return Home(resolve("sample", home=target, config={}))
+    return Home(resolve("sample", home=copy_home(sample_home, target), config={}))
 
 
 @pytest.fixture
@@ -65,90 +61,35 @@ def change(home: Home, count: float) -> None:
 
 # --- readers -----------------------------------------------------------------------------------------------------
 
-# A process of its own that knows DuckDB and nothing of this project. It ends only after the last publish, so a publish
-# that waited for it would never end.
-READER = """
-import json, sys, time
-from pathlib import Path
-import duckdb
 
-how, current, queries, stop, out = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), Path(sys.argv[4]), sys.argv[5]
-told = "SELECT n_rows, checksum FROM meta.tables WHERE table_key = ?"
-answers = []
-
-def ask(connection):
-    release = connection.execute("SELECT max(release) FROM meta.releases").fetchall()[0][0]
-    wrong = [key for key, sql in queries.items()
-             if connection.execute(sql).fetchall() != connection.execute(told, [key]).fetchall()]
-    answers.append([release, wrong])
-
-def connect():
-    return duckdb.connect(current, read_only=True)
-
-kept = connect() if how == "keeps" else None
-Path(out + ".ready").touch()
-while True:
-    last = stop.exists()
-    if kept is not None:
-        kept.execute("BEGIN TRANSACTION")
-        ask(kept)
-        time.sleep(0.1)
-        kept.execute("COMMIT")
-    else:
-        with connect() as connection:
-            ask(connection)
-        time.sleep(0.05)
-    if last:
-        break
-Path(out).write_text(json.dumps(answers))
-"""
-
-
-def test_readers_are_never_refused_and_every_answer_is_whole(home: Home, tmp_path: Path, unjudged: None):
+def test_eight_readers_are_never_refused_and_every_answer_is_whole(home: Home, unjudged: None):
+    """Four open the file again and again, four keep a connection; how much they cost is measured by `make soak`."""
     current = home.published / "current.duckdb"
-    queries = {key: checksum_sql(key) for key in (CHANGED, "risk.priority", "indicator.values", "meta.checks")}
-    stop = tmp_path / "stop"
-    readers = {}
-    for how in ("keeps", "reconnects"):
-        out = tmp_path / how
-        readers[how] = subprocess.Popen(
-            [sys.executable, "-c", READER, how, str(current), json.dumps(queries), str(stop), str(out)],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    readers = Readers(current, ["opens", "keeps"] * 4, every=40)
+    numbers, checksums = [], set()
     # A reader in the publishing process itself, as the UI or a notebook may be.
-    inside = duckdb.connect(str(current), read_only=True)
-    try:
-        deadline = time.monotonic() + 60
-        while not all((tmp_path / f"{how}.ready").exists() for how in readers):
-            assert time.monotonic() < deadline and all(r.poll() is None for r in readers.values()), "no reader came up"
-            time.sleep(0.05)
-        numbers, checksums = [], set()
-        for count in range(10):
-            change(home, 1000.0 + count)
-            release = publish(home)
-            numbers.append(release.number)
-            with duckdb.connect(str(release.path), read_only=True) as reader:
-                checksums.update(reader.execute(checksum_sql(CHANGED)).fetchall())
-            assert all(reader.poll() is None for reader in readers.values()), "a reader was refused"
+    with duckdb.connect(str(current), read_only=True) as inside:
+        with readers.at_work():
+            for count in range(4):
+                change(home, 1000.0 + count)
+                release = publish(home)
+                numbers.append(release.number)
+                with duckdb.connect(str(release.path), read_only=True) as reader:
+                    checksums.update(reader.execute(checksum_sql(CHANGED)).fetchall())
         assert inside.execute("SELECT max(release) FROM meta.releases").fetchall() == [(1,)]
-    finally:
-        inside.close()
-        stop.touch()
-        said = {how: reader.communicate(timeout=60)[1] for how, reader in readers.items()}
-    assert [reader.returncode for reader in readers.values()] == [0, 0], said
-    assert numbers == list(range(2, 12))
-    assert len(checksums) == 10, "the releases differ, or a whole answer would prove nothing"
-    answers = {how: json.loads((tmp_path / how).read_text()) for how in readers}
-    assert not [wrong for each in answers.values() for _, wrong in each if wrong]
-    kept, fresh = ([release for release, _ in answers[how]] for how in ("keeps", "reconnects"))
-    assert set(kept) == {1}, "a connection that is kept keeps its release"
-    assert fresh == sorted(fresh)
-    assert fresh[-1] == 11
-    assert len(set(fresh)) > 3
+    told = readers.end()
+    assert numbers == [2, 3, 4, 5]
+    assert len(checksums) == 4, "the releases differ, or a whole answer would prove nothing"
+    assert len(told) == 8
+    assert [wrong for _, _, wrong in told if wrong] == []
+    assert all(reads for reads, _, _ in told)
+    opened, kept = told[::2], told[1::2]
+    assert all(seen == [1] for _, seen, _ in kept), "a connection that is kept keeps its release"
+    assert all(seen == sorted(seen) for _, seen, _ in opened), "who opens anew never goes back"
+    assert max(release for _, seen, _ in opened for release in seen) > 1
     with duckdb.connect(str(current.resolve()), read_only=True) as reader:
         releases = reader.execute("SELECT release FROM meta.releases ORDER BY release").fetchall()
-    assert releases == [(number,) for number in range(1, 12)], "no release is lost from the list"
+    assert releases == [(number,) for number in range(1, 6)], "no release is lost from the list"
 
 
 def test_a_checksum_tells_a_changed_answer(home: Home, unjudged: None):

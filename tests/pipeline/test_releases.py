@@ -13,12 +13,12 @@ from pipelines.settings import SettingsError, resolve, retention
 from pipelines.warehouse import publish, published_files
 from sources.registry import all_sources
 from sources.source import Fetched
+from tests.conftest import copy_home
 
 
 @pytest.fixture
 def home(tmp_path: Path, sample_home: Path) -> Home:
-    shutil.copytree(sample_home, tmp_path / "home", symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
-    return Home(resolve("sample", None, tmp_path / "home", {}))
+    return Home(resolve("sample", None, copy_home(sample_home, tmp_path / "home"), {}))
 
 
 def test_a_release_is_listed_with_what_it_was_made_of(home: Home):

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from quality.gx import CheckResult, data_docs
 from sources import archive
 from sources.source import ParseError, RawFile
 from sources.workbook import Workbook
+from tests.conftest import copy_home
 from tests.publisher import hosts
 
 SCRIPT = "<script>alert(1)</script>"
@@ -80,7 +80,7 @@ def _dirty(source: str, vintage: str, name: str, body: bytes) -> bytes:
 def dirty_home(tmp_path_factory: pytest.TempPathFactory, sample_home: Path) -> Iterator[Path]:
     """The sample's home after a night on which three publishers' files attack: release 1 is clean, 2 is not."""
     home = tmp_path_factory.mktemp("security") / "home"
-    shutil.copytree(sample_home, home, symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
+    copy_home(sample_home, home)
     clean = simulated.files
 
     def files(source: str) -> Iterator[tuple[str, str, bytes]]:

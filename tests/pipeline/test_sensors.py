@@ -24,6 +24,7 @@ from pipelines.locking import BusyError, locked
 from pipelines.run_log import RunLog, peak_memory_bytes, read_last_run, write_last_run
 from pipelines.running import run
 from pipelines.settings import resolve
+from tests.conftest import copy_home
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "docs" / "deploy"
@@ -37,7 +38,7 @@ def bare(tmp_path: Path) -> Home:
 
 
 def copy(sample_home: Path, to: Path) -> Home:
-    shutil.copytree(sample_home, to, symlinks=True, ignore=lambda _, names: {"dagster"} & set(names))
+    copy_home(sample_home, to)
     return Home(resolve("sample", None, to, {}))
 
 

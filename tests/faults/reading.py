@@ -36,16 +36,17 @@ def release_of(connection: duckdb.DuckDBPyConnection) -> int:
     return int(connection.execute("SELECT max(release) FROM meta.releases").fetchall()[0][0])
 
 
-def reader(wire: Connection, current: Path, how: str, every: int, running_: Any, stop: Any) -> None:
+def reader(wire: Connection, current: Path, how: str, every: int, nice: int, running_: Any, stop: Any) -> None:
     """Read without pause, afresh (`opens`) or on one connection (`keeps`), while `running_` is set, until `stop` is.
 
-    Who reads but one table of `every` at a time is polite as well, and lets everybody else go first.
+    Args:
+        every: compare one table of so many at a time.
+        nice: how far everybody else goes first; 0 is a share like theirs.
 
     Sends, at the end, the number of reads, the releases in the order in which they were seen and what went wrong.
     """
     reads, seen, wrong = 0, [], []
-    if every > 1:
-        os.nice(15)
+    os.nice(nice)
     kept = duckdb.connect(str(current), read_only=True) if how == "keeps" else None
     wire.send_bytes(b"ready")
     while not stop.is_set():
@@ -69,8 +70,9 @@ def reader(wire: Connection, current: Path, how: str, every: int, running_: Any,
     os._exit(0)
 
 
-def burner(wire: Connection, running_: Any, stop: Any) -> None:
+def burner(wire: Connection, nice: int, running_: Any, stop: Any) -> None:
     """Take as much of the processor as a reader does, and open nothing: what sharing the machine alone costs."""
+    os.nice(nice)
     connection = duckdb.connect(":memory:")
     connection.execute("CREATE TABLE t AS SELECT i, md5(CAST(i AS VARCHAR)) AS s FROM range(20000) AS r(i)")
     wire.send_bytes(b"ready")

@@ -77,7 +77,8 @@ def _analysts(found: dict[str, Any]) -> str:
 
 {found["publishes"]} releases were published while eight connections (four kept, four opened afresh) compared every
 table with its checksum without pause: {found["reads"]:,} reads, {len(found["errors"])} errors. Runs of the three kinds
-alternate; the eight that burn compute the same checksums of a table in memory and open no file of ours.
+alternate; the eight that burn compute the same checksums of a table in memory and open no file of ours. Both have a
+nice value of {found["nice"]}: the run goes first, as the unit files in docs/deploy let it.
 
 {_table(("run", "runs", "median"), rows)}
 

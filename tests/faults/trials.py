@@ -272,13 +272,13 @@ def race_once(bench: Bench, others: tuple[str, ...] = ("run", "publish")) -> dic
 class Readers:
     """Processes that read the published file without pause while they are let."""
 
-    def __init__(self, current: Path, how: list[str], every: int = 1) -> None:
+    def __init__(self, current: Path, how: list[str], every: int = 1, nice: int = 0) -> None:
         self._go, self._stop = CONTEXT.Event(), CONTEXT.Event()
         self._wires: list[Connection] = []
         self._processes = []
         for name in how:
             mine, theirs = CONTEXT.Pipe(duplex=False)
-            target, args = (burner, ()) if name == "burns" else (reader, (current, name, every))
+            target, args = (burner, (nice,)) if name == "burns" else (reader, (current, name, every, nice))
             process = CONTEXT.Process(target=target, args=(theirs, *args, self._go, self._stop))
             process.start()
             theirs.close()

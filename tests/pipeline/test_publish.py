@@ -65,7 +65,7 @@ def change(home: Home, count: float) -> None:
 def test_eight_readers_are_never_refused_and_every_answer_is_whole(home: Home, unjudged: None):
     """Four open the file again and again, four keep a connection; how much they cost is measured by `make soak`."""
     current = home.published / "current.duckdb"
-    readers = Readers(current, ["opens", "keeps"] * 4, every=40)
+    readers = Readers(current, ["opens", "keeps"] * 4, every=40, nice=15)
     numbers, checksums = [], set()
     # A reader in the publishing process itself, as the UI or a notebook may be.
     with duckdb.connect(str(current), read_only=True) as inside:

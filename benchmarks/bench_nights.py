@@ -1,7 +1,8 @@
 """What a night costs when nothing has changed, and what it makes when one file or one weight has.
 
     python -m benchmarks.bench_nights --input ../shared/real --region us \
-        --change ed_homeless_students/2022/homelessness_2019-2022_county.csv '2022,29,189,7543,' '2022,29,189,7600,' \
+        --change ed_homeless_students/2022/homelessness_2019-2022_county.csv \
+            '2022,29,189,7543,7543,7543' '2022,29,189,7600,7600,7600' \
         --weights poverty no_vehicle_share 0.1 median_household_income_usd 0.05
 
 Every night is a process of its own: the first in an empty home, the second without news, one with a changed figure in
@@ -35,15 +36,15 @@ def materialized(home: Path, since: float) -> list[str]:
 
 def night(label: str, home: Path, given: Path, region: str, project: Path = ROOT) -> float:
     """One night; prints what it took and returns its seconds."""
-    began, told = time.time(), home.parent / "told.json"
+    began, told, said = time.time(), home.parent / "told.json", home.parent / "said.txt"
     environment = {**os.environ, "PYTHONPATH": str(project)}
     arguments = [*COMMAND, "--input", str(given), "--region", region, "--home", str(home)]
-    with told.open("wb") as out:
-        process = subprocess.Popen(arguments, cwd=project, env=environment, stdout=out, stderr=subprocess.DEVNULL)
+    with told.open("wb") as out, said.open("wb") as err:
+        process = subprocess.Popen(arguments, cwd=project, env=environment, stdout=out, stderr=err)
         _, status, used = os.wait4(process.pid, 0)
     seconds = time.time() - began
     if status:
-        sys.exit(f"{label}: the run failed: {told.read_text(encoding='utf-8')[-2000:]}")
+        sys.exit(f"{label}: the run failed: {said.read_text(encoding='utf-8')[-2000:]}")
     taken, made = json.loads(told.read_text(encoding="utf-8"))["taken"], materialized(home, began)
     print(f"{label}: {seconds:.1f} s, {used.ru_maxrss / 1024:,.0f} MB, {len(taken)} steps, {len(made)} materialized")
     if 0 < len(made) < 50:

@@ -193,24 +193,36 @@ def _some(titles: Sequence[str], most: int | None) -> str:
     return f"{'; '.join(titles[:most])}; and {len(titles) - most} more"
 
 
+class Counted(NamedTuple):
+    """What is counted in the region: titles of all populations by id, and ids counted for areas other than counties."""
+
+    titles: dict[str, str]
+    larger: set[str]
+
+
+def counted_in(populations: pl.DataFrame) -> Counted:
+    """Read `decision.populations` once for all counties."""
+    titles = dict(populations.select("population_id", "title").unique("population_id", maintain_order=True).iter_rows())
+    larger = populations.filter((pl.col("geo_level") != "county") & pl.col("count").is_not_null())
+    return Counted(titles, set(larger["population_id"]))
+
+
 def not_counted_of(
-    populations: pl.DataFrame, county: str, score: Row | None, drivers: Sequence[Row], most: int | None = None
+    counted: Counted, here: Sequence[Row], score: Row | None, drivers: Sequence[Row], most: int | None = None
 ) -> str:
     """What is withheld here, known for larger areas only, estimated, or in no figure at all.
 
     Args:
-        populations: all rows of `decision.populations`.
-        county: the county's id.
+        counted: what is counted in the region.
+        here: the county's rows of `decision.populations`.
         score: the county's row of the priority index.
         drivers: its rows of `risk.drivers`.
         most: how many titles of a kind are named before the rest is only numbered; None names all.
     """
-    here = populations.filter((pl.col("geo_level") == "county") & (pl.col("geo_id") == county))
-    counted = here.filter(pl.col("count").is_not_null() & (pl.col("status") != "withheld"))
-    titles = dict(populations.select("population_id", "title").unique("population_id", maintain_order=True).iter_rows())
-    withheld = list(here.filter(pl.col("status") == "withheld")["population_id"])
-    larger = set(populations.filter((pl.col("geo_level") != "county") & pl.col("count").is_not_null())["population_id"])
-    left = [name for name in titles if name not in {*counted["population_id"], *withheld}]
+    titles, larger = counted
+    withheld = [row["population_id"] for row in here if row["status"] == "withheld"]
+    known = {row["population_id"] for row in here if row["count"] is not None}
+    left = [name for name in titles if name not in known and name not in withheld]
     groups = {
         "Withheld here": [titles[name] for name in withheld],
         "Counted for larger areas only": [titles[name] for name in left if name in larger],
@@ -268,6 +280,8 @@ def compute(inputs: Inputs, place: Place) -> Found:
     headline = _headline(populations.filter(is_county))
     wanted = pl.col("population_id") == (headline.population_id if headline else "")
     counts = _by_county(populations.filter(is_county & wanted))
+    counted = counted_in(populations)
+    told = _by_county(populations.filter(is_county).select("geo_id", "population_id", "status", "count"))
     scores = _by_county(inputs[SCORES].filter(is_county & (pl.col("index_id") == INDEX)))
     drivers = _by_county(inputs[DRIVERS].filter(is_county & (pl.col("index_id") == INDEX)))
     cited = inputs[VALUES].filter(is_county & pl.col("indicator_id").is_in(leaves()))
@@ -275,15 +289,15 @@ def compute(inputs: Inputs, place: Place) -> Found:
     rows = []
     for county, name in place.counties.select("geo_id", "geo_name").iter_rows():
         count, score = counts.get(county, [None])[0], scores.get(county, [None])[0]
-        parts = drivers.get(county, [])
+        parts, here = drivers.get(county, []), told.get(county, [])
         texts = {
             "needs": needs_of(count, headline),
             "drivers": drivers_of(parts),
-            "not_counted": not_counted_of(populations, county, score, parts),
+            "not_counted": not_counted_of(counted, here, score, parts),
             "sources": sources_of(count, headline, values.get(county, cited.clear()), parts),
         }
         opening = f"{'SIMULATED, no real place. ' if place.is_simulated else ''}{name}: "
-        short = not_counted_of(populations, county, score, parts, N_NAMED)
+        short = not_counted_of(counted, here, score, parts, N_NAMED)
         body = (texts["needs"], rank_of(score), texts["drivers"], short, texts["sources"])
         figures = {
             key: score[key] if score is not None and _is_ranked(score) else None
